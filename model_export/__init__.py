@@ -1,0 +1,1 @@
+"""Training, import and export of deepfake detectors (PyTorch)."""

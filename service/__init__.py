@@ -1,0 +1,3 @@
+"""Deepfake detection service: any video in, per-face per-segment scores out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The ONNX contract, session policy and scoring of clips."""

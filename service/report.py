@@ -1,0 +1,165 @@
+"""The report: what a caller is told about a video. Its JSON schema stands in the OpenAPI document.
+
+Times are seconds from the first frame, boxes are pixels of the upright frame (x0, y0, x1, y1),
+scores are P(fake) in 0..1. ``score`` is calibrated where the model is, ``raw_score`` is what the
+network gave, combined the same way.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.classifier.contract import Metric, OperatingPoint
+
+SCHEMA_VERSION = "1.0"
+
+Verdict = Literal["fake", "real", "uncertain", "no_face", "unable"]
+FaceVerdict = Literal["fake", "real", "uncertain"]
+BoxOut = tuple[float, float, float, float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TimedBox(_Part):
+    """Where a face is in one frame."""
+
+    frame: int
+    time: float
+    box: BoxOut
+
+
+class ClipScore(_Part):
+    """One clip: T consecutive frames of one face through the network."""
+
+    start: float
+    end: float
+    start_frame: int
+    end_frame: int
+    score: float
+    raw_score: float
+
+
+class Segment(_Part):
+    """Adjacent scored clips of one face, together at most one second."""
+
+    start: float
+    end: float
+    start_frame: int
+    end_frame: int
+    """Last frame of the segment, inclusive."""
+    score: float
+    raw_score: float
+    verdict: FaceVerdict
+    box: BoxOut
+    """The face's box in the segment's middle frame."""
+    clips: tuple[ClipScore, ...] | None = None
+    """Only with ``detail=full``."""
+    cam_png: str | None = None
+    """Only with ``explain=true``: the class activation map, base64 PNG, 8-bit grey."""
+
+
+class FaceReport(_Part):
+    """One track: one appearance of a face, from entering to leaving or a cut."""
+
+    id: int
+    score: float
+    raw_score: float
+    verdict: FaceVerdict
+    start: float
+    end: float
+    segments: tuple[Segment, ...]
+    boxes: tuple[TimedBox, ...] | None = None
+    """Every frame's box, only with ``detail=full``."""
+
+
+class ModelInfo(_Part):
+    """Which network scored, and what is known about it."""
+
+    name: str
+    version: str
+    architecture: str
+    sha256: str
+    """Of the ONNX file."""
+    weights_sha256: str
+    clip_length: int
+    input_height: int
+    input_width: int
+    crop_margin: float
+    alignment: str
+    precision: str
+    trained_on: str
+    strategy: str
+    licence: str
+    metrics: tuple[Metric, ...]
+    notice: str
+    provider: str
+    """The ONNX Runtime execution provider that ran it."""
+    detector: str
+    """The face detector that found the faces."""
+
+
+class MediaInfo(_Part):
+    """What was sent."""
+
+    sha256: str | None
+    """Of every byte received; null where not every byte was read."""
+    bytes: int
+    container: str
+    codec: str
+    width: int
+    """Upright, after the rotation the container asks for."""
+    height: int
+    fps: float | None
+    duration: float
+    """Seconds."""
+    frames: int
+
+
+class Coverage(_Part):
+    """What was looked at and what was not."""
+
+    sampling: str
+    """The sampling used: ``full``, ``stride=<seconds>`` or ``paper``."""
+    frames_in_video: int
+    frames_decoded: int
+    frames_damaged: int
+    frames_with_face: int
+    faces_kept: int
+    faces_dropped: dict[str, int]
+    """Detections or tracks not scored, by reason."""
+    clips_scored: int
+    clips_dropped: dict[str, int]
+    """Windows of a face that could not become a clip, by reason."""
+    longest_unscored: float
+    """Seconds of the longest stretch in which no clip was scored."""
+
+
+class Timing(_Part):
+    """Seconds spent."""
+
+    queued: float
+    extract: float
+    """Decode, detect, track and crop."""
+    classify: float
+    total: float
+
+
+class Report(_Part):
+    """Which faces at which seconds are likely forged."""
+
+    schema_version: str = SCHEMA_VERSION
+    verdict: Verdict
+    score: float | None = Field(description="P(fake) of the most suspicious face; null without one")
+    raw_score: float | None
+    reasons: tuple[str, ...]
+    """Why the verdict is what it is, where that needs saying; plain English."""
+    operating_point: OperatingPoint
+    model: ModelInfo
+    media: MediaInfo
+    coverage: Coverage
+    faces: tuple[FaceReport, ...]
+    timing: Timing

@@ -1,0 +1,1 @@
+"""Media from outside into bounded memory."""

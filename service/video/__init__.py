@@ -1,0 +1,1 @@
+"""Decoding: the one place that touches PyAV."""
