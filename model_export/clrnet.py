@@ -1,0 +1,175 @@
+"""CLRNet: a residual network of convolutional LSTMs over the consecutive frames of a face.
+
+Source: Tariq, Lee, Woo, "A Convolutional LSTM based Residual Network for Deepfake Video
+Detection" (2020) and "One Detector to Rule Them All" (WWW '21), as their released code builds it:
+bottleneck blocks, pre-activation, [3, 4, 6, 3] of them from 64 filters. Equation (1) of the
+papers has peepholes; the released network has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from model_export.layers import (
+    BATCH_NORM_MOMENTUM,
+    ConvLSTM2d,
+    batch_norm,
+    he_normal_,
+    max_pool_same,
+)
+
+FAKE_CLASS = 0
+"""Class order of the released weights: 0 is fake, 1 is real."""
+
+EXPANSION = 4
+"""A block's output has this many times its filters."""
+
+STAGE_STRIDE = 2
+"""Every stage begins with this stride, the first one too."""
+
+
+class Block(nn.Module):
+    """Bottleneck: [BN - ReLU -] ConvLSTM - BN - ReLU - ConvLSTM - BN - ReLU - ConvLSTM, added.
+
+    With ``stride`` 2 the shortcut is a projection (ConvLSTM 1x1 and BN) of the block's input as
+    it is before the leading BN-ReLU; else the input itself. Nothing follows the sum.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        stride: int,
+        *,
+        first: bool,
+        dropout: float,
+        momentum: float,
+    ) -> None:
+        super().__init__()
+        out = EXPANSION * filters
+        # The network's very first block follows BN-ReLU-pool and opens with a 3x3 kernel.
+        self.norm1 = None if first else batch_norm(in_channels, momentum)
+        self.conv1 = ConvLSTM2d(in_channels, filters, 3 if first else 1, stride)
+        self.norm2 = batch_norm(filters, momentum)
+        self.conv2 = ConvLSTM2d(filters, filters, 3)
+        self.norm3 = batch_norm(filters, momentum)
+        self.conv3 = ConvLSTM2d(filters, out, 1)
+        self.projection: ConvLSTM2d | None = None
+        self.projection_norm: nn.BatchNorm2d | None = None
+        if stride != 1:
+            self.projection = ConvLSTM2d(in_channels, out, 1, stride, "valid")
+            self.projection_norm = batch_norm(out, momentum)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, steps: int) -> Tensor:
+        """(T * N, C, H, W), time-major, to (T * N, 4 * filters, h, w)."""
+        y = x if self.norm1 is None else torch.relu(self.norm1(x))
+        y = self.dropout(self.conv1(y, steps))
+        y = self.dropout(self.conv2(torch.relu(self.norm2(y)), steps))
+        y = self.conv3(torch.relu(self.norm3(y)), steps)
+        if self.projection is not None and self.projection_norm is not None:
+            x = self.projection_norm(self.projection(x, steps))
+        total: Tensor = x + y
+        return total
+
+    def keras_layers(self) -> Iterator[nn.Module]:
+        """The layers with weights in the order of Keras' layer list.
+
+        Keras sorts layers by depth, which puts the projection before the last ConvLSTM and the
+        projection's BN after the BN in front of that.
+        """
+        if self.norm1 is not None:
+            yield self.norm1
+        yield from (self.conv1, self.norm2, self.conv2, self.norm3)
+        if self.projection is not None and self.projection_norm is not None:
+            yield from (self.projection, self.projection_norm)
+        yield self.conv3
+
+
+class CLRNet(nn.Module):
+    """The clip classifier of Tariq et al.; any number of frames T >= 1, any height and width.
+
+    ``initial_filters`` is the width of the stem and of the first stage (each stage doubles it),
+    ``repetitions`` the number of blocks in each stage. The defaults are the released network
+    (248,160,514 parameters with the batch-norm statistics).
+    """
+
+    architecture = "clrnet"
+
+    def __init__(
+        self,
+        initial_filters: int = 64,
+        repetitions: Sequence[int] = (3, 4, 6, 3),
+        dropout: float = 0.25,
+        batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
+    ) -> None:
+        super().__init__()
+        self.initial_filters = initial_filters
+        self.repetitions = tuple(repetitions)
+        filters, momentum = initial_filters, batch_norm_momentum
+        self.stem = ConvLSTM2d(3, filters, 7, 2)
+        self.stem_norm = batch_norm(filters, momentum)
+        channels, blocks = filters, []
+        for stage, count in enumerate(self.repetitions):
+            for index in range(count):
+                first = stage == index == 0
+                stride = STAGE_STRIDE if index == 0 else 1
+                blocks.append(
+                    Block(
+                        channels, filters, stride, first=first, dropout=dropout, momentum=momentum
+                    )
+                )
+                channels = EXPANSION * filters
+            filters *= 2
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = batch_norm(channels, momentum)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(channels, 2)
+        he_normal_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, 2) in the order [fake, real] of clips (N, T, 3, H, W).
+
+        ``x`` is float32 RGB, in the range the weights were trained with ([0, 1] for the released
+        ones). The probabilities are the softmax.
+        """
+        return self.classify(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last batch norm's output (N, T, C, h, w) of clips (N, T, 3, H, W)."""
+        steps = x.shape[1]
+        y = x.transpose(0, 1).flatten(0, 1)
+        y = torch.relu(self.stem_norm(self.stem(y, steps)))
+        y = max_pool_same(y, 3, 3)
+        for block in self.blocks:
+            y = block(y, steps)
+        y = self.norm(y)
+        features: Tensor = y.reshape(steps, -1, *y.shape[1:]).transpose(0, 1)
+        return features
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits (N, 2) [fake, real] of features (N, T, C, h, w)."""
+        logits: Tensor = self.head(self.dropout(features.mean(dim=(1, 3, 4))))
+        return logits
+
+    def fake_probability(self, logits: Tensor) -> Tensor:
+        """P(fake) (N,) of logits (N, 2)."""
+        return torch.softmax(logits, dim=1)[:, FAKE_CLASS]
+
+    def cam(self, features: Tensor) -> Tensor:
+        """Raw class activation map (N, T, h, w): features times the fake class's weights."""
+        return torch.einsum("ntchw,c->nthw", features, self.head.weight[FAKE_CLASS])
+
+    def keras_layers(self) -> Iterator[nn.Module]:
+        """The layers with weights in the order of Keras' layer list."""
+        yield self.stem
+        yield self.stem_norm
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            yield from block.keras_layers()
+        yield self.norm
+        yield self.head
