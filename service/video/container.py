@@ -1,0 +1,120 @@
+"""The one module that calls ``av.open``, in the only way that is safe for hostile bytes.
+
+FFmpeg opens files, sockets and URLs when the bytes it is given are a playlist, a concat script or
+an SDP. Here it gets an object without a name, a whitelist of real containers, no protocol at all
+and an ``io_open`` that refuses; probing and the number of streams are bounded.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from service.errors import NoVideo, OverLimits, Undecodable
+from service.video.deadline import Deadline
+
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf"
+
+_OPTIONS = {
+    "format_whitelist": CONTAINERS,
+    "protocol_whitelist": "none",
+    "enable_drefs": "0",
+    "use_absolute_path": "0",
+    "probesize": str(8 * 2**20),
+    "analyzeduration": str(10 * 10**6),
+}
+
+
+class _Reader:
+    """Bytes in memory as FFmpeg may read them; has no ``name`` on purpose."""
+
+    def __init__(self, data: bytes, deadline: Deadline) -> None:
+        self._view = memoryview(data)
+        self._at = 0
+        self._deadline = deadline
+
+    def read(self, size: int) -> bytes:
+        # av.open's own timeout does not bound custom IO; and PyAV copies what it gets without
+        # looking at the length, so never more than was asked for, and real bytes.
+        self._deadline.check()
+        if size <= 0:
+            return b""
+        chunk = self._view[self._at : self._at + size]
+        self._at += len(chunk)
+        return chunk.tobytes()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
+        self._at = min(max(base + offset, 0), len(self._view))
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> object:
+    raise PermissionError("a container may not open anything else")
+
+
+@contextmanager
+def open_container(
+    data: bytes, *, deadline: Deadline, max_streams: int = 32
+) -> Iterator[InputContainer]:
+    """Open bytes as a media container for reading.
+
+    Raises ``Undecodable`` where they are none of ``CONTAINERS``, ``TooSlow`` past the deadline.
+    """
+    try:
+        container = av.open(
+            _Reader(data, deadline),
+            mode="r",
+            container_options={**_OPTIONS, "max_streams": str(max_streams)},
+            metadata_errors="replace",
+            io_open=_refuse,
+        )
+    except (FFmpegError, ValueError, UnicodeError, PermissionError) as error:
+        raise Undecodable("the bytes are not a video container that can be read here") from error
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def video_stream(container: InputContainer, *, max_pixels: int) -> VideoStream:
+    """The stream to score: the largest moving picture, never cover art.
+
+    Raises ``NoVideo`` where there is none, ``OverLimits`` where its frames are too large.
+    """
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None
+    ]
+    if not streams:
+        raise NoVideo("the container holds no moving pictures")
+    stream = max(streams, key=lambda each: (each.width or 0) * (each.height or 0))
+    if (stream.width or 0) * (stream.height or 0) > max_pixels:
+        raise OverLimits(f"a frame may have at most {max_pixels} pixels")
+    # The options given to av.open do not reach the decoder, which would believe a later header.
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    # Videos are worked on in parallel; threads inside one decoder only add overhead.
+    stream.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+@contextmanager
+def open_writer(target: io.BytesIO, container: str = "mp4") -> Iterator[OutputContainer]:
+    """Open an in-memory file for writing a video of our own making."""
+    output = av.open(target, mode="w", format=container)
+    try:
+        yield output
+    finally:
+        output.close()

@@ -1,0 +1,74 @@
+"""Which windows of consecutive frames are scored, decided before any frame is decoded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import MalformedRequest, OverLimits
+
+PAPER_FRAMES = 80
+"""Frames a video in the papers: 16 samples of 5."""
+
+PATTERN = r"^(auto|full|paper|stride=\d{1,4}(\.\d{1,3})?)$"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``starts``: index of the first frame of each window, ascending, never overlapping."""
+
+    sampling: str
+    length: int
+    starts: tuple[int, ...]
+
+    def frames(self) -> list[int]:
+        """Indices of all frames in the windows, ascending."""
+        return [start + step for start in self.starts for step in range(self.length)]
+
+
+def plan(
+    times: NDArray[np.float64],
+    length: int,
+    sampling: str,
+    *,
+    full_seconds: float,
+    auto_windows: int,
+    max_windows: int,
+) -> Plan:
+    """Place windows of ``length`` consecutive frames over a video.
+
+    ``times`` is float64 (frames,) in seconds. ``full`` takes every window; ``stride=s`` one every
+    s seconds; ``paper`` 80 frames evenly spread; ``auto`` is full up to ``full_seconds`` and then
+    the even stride that gives at most ``auto_windows``. Raises ``MalformedRequest`` for other
+    words and ``OverLimits`` where more than ``max_windows`` would result.
+    """
+    if not re.match(PATTERN, sampling):
+        raise MalformedRequest("sampling is auto, full, paper or stride=<seconds>")
+    last = len(times) - length
+    if last < 0:
+        return Plan("full" if sampling == "auto" else sampling, length, ())
+    duration = float(times[-1])
+    if sampling == "auto":
+        if duration <= full_seconds:
+            sampling = "full"
+        else:
+            sampling = f"stride={duration / auto_windows:.3f}"
+    if sampling == "full":
+        starts = np.arange(0, last + 1, length)
+    elif sampling == "paper":
+        starts = np.linspace(0, last, max(1, round(PAPER_FRAMES / length))).astype(np.int64)
+    else:
+        stride = float(sampling.removeprefix("stride="))
+        if stride <= 0:
+            raise MalformedRequest("the stride must be more than 0 seconds")
+        starts = np.searchsorted(times, np.arange(0.0, duration + 1e-9, stride) - 1e-6)
+    chosen: list[int] = []
+    for start in starts.tolist():
+        if start <= last and (not chosen or start >= chosen[-1] + length):
+            chosen.append(start)
+    if len(chosen) > max_windows:
+        raise OverLimits(f"{len(chosen)} clips would be scored, {max_windows} are allowed")
+    return Plan(sampling, length, tuple(chosen))
