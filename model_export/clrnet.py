@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from model_export.detector import Detector
 from model_export.layers import (
     BATCH_NORM_MOMENTUM,
     ConvLSTM2d,
@@ -89,7 +90,7 @@ class Block(nn.Module):
         yield self.conv3
 
 
-class CLRNet(nn.Module):
+class CLRNet(Detector):
     """The clip classifier of Tariq et al.; any number of frames T >= 1, any height and width.
 
     ``initial_filters`` is the width of the stem and of the first stage (each stage doubles it),
@@ -98,6 +99,8 @@ class CLRNet(nn.Module):
     """
 
     architecture = "clrnet"
+    clip_length = 5
+    has_cam = True
 
     def __init__(
         self,
