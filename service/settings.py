@@ -6,26 +6,42 @@ For example ``DEEPFAKE_LIMITS__BYTES=50000000`` or ``DEEPFAKE_MODEL__PATH=/model
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+def _limit(default: float, unit: str, description: str) -> Any:
+    """A positive number whose unit stands in the schema, for ``GET /v1/limits`` and the docs."""
+    return Field(default, gt=0, description=description, json_schema_extra={"unit": unit})
+
+
 class Limits(BaseModel):
     """What one request may cost. Served at ``GET /v1/limits``."""
 
-    bytes: int = Field(256 * 2**20, gt=0, description="Bytes of one upload")
-    duration: float = Field(7200.0, gt=0, description="Seconds of one video")
-    pixels: int = Field(4096 * 2304, gt=0, description="Pixels of one frame")
-    frames: int = Field(500_000, gt=0, description="Frames in one video")
-    streams: int = Field(32, gt=0, description="Streams in one container")
-    faces: int = Field(16, gt=0, description="Faces followed in one frame, the largest first")
-    smallest_face: int = Field(40, gt=0, description="Pixels of the smallest face's shorter side")
-    clips: int = Field(2000, gt=0, description="Clips of one face; longer videos are sampled")
-    concurrency: int = Field(2, gt=0, description="Videos worked on at the same time")
-    upload_seconds: float = Field(300.0, gt=0, description="Seconds until a body has arrived")
-    decode_seconds: float = Field(600.0, gt=0, description="Seconds of decoding and face search")
+    bytes: int = _limit(256 * 2**20, "bytes", "Size of one upload")
+    duration: float = _limit(7200.0, "seconds", "Length of one video")
+    pixels: int = _limit(4096 * 2304, "pixels", "Size of one frame")
+    frames: int = _limit(500_000, "frames", "Frames in one video")
+    streams: int = _limit(32, "streams", "Streams in one container")
+    faces: int = _limit(16, "faces", "Faces followed in one frame, the largest first")
+    smallest_face: int = _limit(40, "pixels", "Longer side of the smallest face that is scored")
+    clips: int = _limit(20_000, "clips", "Clips of one video, all faces together")
+    concurrency: int = _limit(2, "videos", "Videos worked on at the same time")
+    upload_seconds: float = _limit(300.0, "seconds", "Time until a body has arrived")
+    decode_seconds: float = _limit(600.0, "seconds", "Decoding and face search of one video")
+    drain_bytes: int = _limit(
+        64 * 2**20, "bytes", "Body still read after a refusal, so that the answer arrives"
+    )
+    drain_seconds: float = _limit(10.0, "seconds", "Time spent on reading that")
+
+
+class SamplingSettings(BaseModel):
+    """What ``sampling=auto`` means."""
+
+    full_seconds: float = Field(60.0, ge=0, description="Videos up to this long are scored whole")
+    auto_clips: int = Field(400, gt=0, description="Windows spread evenly over longer ones")
 
 
 class ModelSettings(BaseModel):
@@ -56,6 +72,7 @@ class Settings(BaseSettings):
     )
 
     limits: Limits = Limits()
+    sampling: SamplingSettings = SamplingSettings()
     model: ModelSettings = ModelSettings()
     faces: FaceSettings = FaceSettings()
     root_path: str = Field("", description="Path prefix under which a reverse proxy serves this")

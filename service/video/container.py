@@ -72,7 +72,7 @@ def open_container(
     Raises ``Undecodable`` where they are none of ``CONTAINERS``, ``TooSlow`` past the deadline.
     """
     try:
-        container = av.open(
+        container = av.open(  # noqa: TID251
             _Reader(data, deadline),
             mode="r",
             container_options={**_OPTIONS, "max_streams": str(max_streams)},
@@ -113,7 +113,7 @@ def video_stream(container: InputContainer, *, max_pixels: int) -> VideoStream:
 @contextmanager
 def open_writer(target: io.BytesIO, container: str = "mp4") -> Iterator[OutputContainer]:
     """Open an in-memory file for writing a video of our own making."""
-    output = av.open(target, mode="w", format=container)
+    output = av.open(target, mode="w", format=container)  # noqa: TID251
     try:
         yield output
     finally:

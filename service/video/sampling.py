@@ -52,10 +52,8 @@ def plan(
         return Plan("full" if sampling == "auto" else sampling, length, ())
     duration = float(times[-1])
     if sampling == "auto":
-        if duration <= full_seconds:
-            sampling = "full"
-        else:
-            sampling = f"stride={duration / auto_windows:.3f}"
+        stride = duration / auto_windows
+        sampling = "full" if duration <= full_seconds else f"stride={stride:.3f}"
     if sampling == "full":
         starts = np.arange(0, last + 1, length)
     elif sampling == "paper":

@@ -1,0 +1,211 @@
+"""Builds the report from what extraction saw and the classifier scored."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service import scoring
+from service.classifier.classifier import Classifier, ClipScores
+from service.classifier.contract import UNCALIBRATED, UNKNOWN, OperatingPoint
+from service.clips import Clip
+from service.engine import DetectionOptions, Media
+from service.extraction import Extracted
+from service.faces.detector import Box
+from service.report import (
+    BoxOut,
+    ClipScore,
+    Coverage,
+    FaceReport,
+    MediaInfo,
+    ModelInfo,
+    Report,
+    Segment,
+    TimedBox,
+    Timing,
+)
+from service.scoring import ScoredClip
+
+
+@dataclass(slots=True)
+class Findings:
+    """What has been scored so far. ``cams`` holds, per track and first frame of a clip, the mean
+    raw map over the clip's frames, float32 (h, w)."""
+
+    clips: dict[int, list[ScoredClip]] = field(default_factory=dict)
+    cams: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Clips scored."""
+        return sum(map(len, self.clips.values()))
+
+    def add(self, clips: Sequence[Clip], scores: ClipScores) -> None:
+        """Keep the scores of a batch and let its pixels go."""
+        for number, (clip, raw) in enumerate(zip(clips, scores.fake.tolist(), strict=True)):
+            scored = ScoredClip(
+                clip.first_frame, clip.last_frame, clip.start, clip.end, clip.box, raw
+            )
+            self.clips.setdefault(clip.track, []).append(scored)
+            if scores.cam is not None:
+                self.cams[clip.track, clip.first_frame] = scores.cam[number].mean(axis=0)
+
+
+class Assembler:
+    """Turns findings into report parts for one model, media and set of options."""
+
+    def __init__(self, classifier: Classifier, detector: str, options: DetectionOptions) -> None:
+        self._classifier, self._detector, self._options = classifier, detector, options
+        self._point = classifier.contract.operating_point
+
+    def report(
+        self, media: Media, extracted: Extracted, findings: Findings, timing: Timing
+    ) -> Report:
+        """The whole report."""
+        faces = tuple(
+            self._face(track, findings, extracted)
+            for track in sorted(findings.clips, key=lambda each: findings.clips[each][0].start)
+        )
+        worst = max(faces, key=lambda face: face.raw_score, default=None)
+        verdict = scoring.video_verdict(
+            [face.verdict for face in faces], any_face_seen=bool(extracted.tracks)
+        )
+        coverage = self._coverage(extracted, findings)
+        return Report(
+            verdict=verdict,
+            score=worst.score if worst else None,
+            raw_score=worst.raw_score if worst else None,
+            reasons=self._reasons(verdict, self._point, coverage),
+            operating_point=self._point,
+            model=self._model(),
+            media=MediaInfo(
+                sha256=media.sha256,
+                bytes=len(media.data),
+                container=extracted.container,
+                codec=extracted.codec,
+                width=extracted.width,
+                height=extracted.height,
+                fps=extracted.fps,
+                duration=extracted.duration,
+                frames=extracted.frames_in_video,
+            ),
+            coverage=coverage,
+            faces=faces,
+            timing=timing,
+        )
+
+    def _face(self, track: int, findings: Findings, extracted: Extracted) -> FaceReport:
+        clips = findings.clips[track]
+        raw = scoring.sustained(clips)
+        score = scoring.calibrate(raw, self._point)
+        boxes = extracted.tracks[track]
+        return FaceReport(
+            id=track,
+            score=score,
+            raw_score=raw,
+            verdict=scoring.verdict(score, self._point),
+            start=clips[0].start,
+            end=clips[-1].end,
+            segments=tuple(
+                self.segment(track, group, findings) for group in scoring.segments(clips)
+            ),
+            boxes=tuple(TimedBox(frame=f, time=t, box=_box(b)) for f, t, b in boxes)
+            if self._options.detail == "full"
+            else None,
+        )
+
+    def segment(self, track: int, clips: Sequence[ScoredClip], findings: Findings) -> Segment:
+        raw = scoring.mean(clips)
+        score = scoring.calibrate(raw, self._point)
+        maps = [
+            findings.cams[track, clip.first_frame]
+            for clip in clips
+            if (track, clip.first_frame) in findings.cams
+        ]
+        return Segment(
+            start=clips[0].start,
+            end=clips[-1].end,
+            start_frame=clips[0].first_frame,
+            end_frame=clips[-1].last_frame,
+            score=score,
+            raw_score=raw,
+            verdict=scoring.verdict(score, self._point),
+            box=_box(clips[len(clips) // 2].box),
+            clips=tuple(self._clip(clip) for clip in clips)
+            if self._options.detail == "full"
+            else None,
+            cam_png=_png(np.mean(maps, axis=0)) if maps else None,
+        )
+
+    def _clip(self, clip: ScoredClip) -> ClipScore:
+        return ClipScore(
+            start=clip.start,
+            end=clip.end,
+            start_frame=clip.first_frame,
+            end_frame=clip.last_frame,
+            score=scoring.calibrate(clip.raw, self._point),
+            raw_score=clip.raw,
+        )
+
+    def _coverage(self, extracted: Extracted, findings: Findings) -> Coverage:
+        scored = [(clip.start, clip.end) for clips in findings.clips.values() for clip in clips]
+        dropped = Counter(extracted.faces_dropped)
+        if unscored := len(extracted.tracks) - len(findings.clips):
+            dropped["too_short_for_a_clip"] += unscored
+        return Coverage(
+            sampling=extracted.sampling,
+            frames_in_video=extracted.frames_in_video,
+            frames_decoded=extracted.frames_decoded,
+            frames_damaged=extracted.frames_damaged,
+            frames_with_face=extracted.frames_with_face,
+            faces_kept=len(findings.clips),
+            faces_dropped=dict(dropped),
+            clips_scored=findings.count,
+            clips_dropped=extracted.clips_dropped,
+            longest_unscored=scoring.longest_gap(scored, extracted.duration),
+        )
+
+    def _model(self) -> ModelInfo:
+        contract = self._classifier.contract
+        shared = contract.model_dump(include=set(ModelInfo.model_fields))
+        return ModelInfo(
+            **shared,
+            sha256=self._classifier.sha256,
+            provider=self._classifier.provider,
+            detector=self._detector,
+        )
+
+    def _reasons(self, verdict: str, point: OperatingPoint, coverage: Coverage) -> tuple[str, ...]:
+        reasons: list[str] = []
+        if verdict == "no_face":
+            reasons.append("No face large and clear enough was found.")
+        if verdict == "unable":
+            reasons.append("Faces were seen, but none long enough for one clip.")
+        if point.abstain is not None:
+            reasons.append(point.abstain)
+        if point.calibration == UNCALIBRATED:
+            reasons.append("The model is uncalibrated: its threshold is a convention.")
+        if self._classifier.contract.notice != UNKNOWN:
+            reasons.append(self._classifier.contract.notice)
+        if coverage.frames_damaged:
+            reasons.append(f"{coverage.frames_damaged} frames are damaged and were not scored.")
+        return tuple(reasons)
+
+
+def _box(box: Box) -> BoxOut:
+    x0, y0, x1, y1 = (round(float(side), 1) for side in box)
+    return x0, y0, x1, y1
+
+
+def _png(cam: NDArray[np.float32]) -> str:
+    """A map as base64 PNG, grey, its minimum black and its maximum white."""
+    span = float(cam.max() - cam.min())
+    grey = (cam - cam.min()) / span if span > 0 else np.zeros_like(cam)
+    encoded = cv2.imencode(".png", np.round(grey * 255).astype(np.uint8))[1]
+    return base64.b64encode(encoded.tobytes()).decode("ascii")

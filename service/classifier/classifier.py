@@ -1,0 +1,76 @@
+"""A loaded deepfake model: clips in, P(fake) out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
+from service.errors import ModelError
+from service.runtime import Device, open_session
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScores:
+    """``fake`` float32 (N,): P(fake). ``cam`` float32 (N, T, h, w), raw, or None."""
+
+    fake: NDArray[np.float32]
+    cam: NDArray[np.float32] | None
+
+
+class Classifier:
+    """One ONNX model that keeps the contract, in one session.
+
+    Raises ``ModelError`` where the bytes are no ONNX model or break the contract.
+    """
+
+    def __init__(self, model: bytes, *, device: Device = "auto", threads: int = 0) -> None:
+        self.sha256 = hashlib.sha256(model).hexdigest()
+        self._session = open_session(model, device=device, threads=threads)
+        self.contract = ModelContract.parse(self._session.get_modelmeta().custom_metadata_map)
+        self.provider: str = self._session.get_providers()[0]
+        self._outputs = self._check()
+
+    def score(self, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
+        """Score clips, uint8 (N, T, H, W, 3) RGB; the maps are computed only when asked for."""
+        wanted = self._outputs if cam else self._outputs[:1]
+        results = self._session.run(list(wanted), {INPUT_NAME: clips})
+        fake = np.asarray(results[0], np.float32)
+        return ClipScores(fake, np.asarray(results[1], np.float32) if len(results) > 1 else None)
+
+    def _check(self) -> tuple[str, ...]:
+        """The outputs to ask for, probability first."""
+        contract = self.contract
+        inputs = {each.name: each for each in self._session.get_inputs()}
+        outputs = {each.name: each for each in self._session.get_outputs()}
+        if set(inputs) != {INPUT_NAME}:
+            raise ModelError(f"the model's one input must be called '{INPUT_NAME}'")
+        shape = [contract.clip_length, contract.input_height, contract.input_width, 3]
+        if inputs[INPUT_NAME].type != "tensor(uint8)" or inputs[INPUT_NAME].shape[1:] != shape:
+            raise ModelError(f"the input '{INPUT_NAME}' must be uint8 (N, {shape})")
+        if isinstance(inputs[INPUT_NAME].shape[0], int):
+            raise ModelError("the batch axis must be dynamic")
+        if PROBABILITY_NAME not in outputs:
+            raise ModelError(f"the model lacks the output '{PROBABILITY_NAME}'")
+        if outputs[PROBABILITY_NAME].type != "tensor(float)":
+            raise ModelError(f"the output '{PROBABILITY_NAME}' must be float32")
+        return (PROBABILITY_NAME, CAM_NAME) if CAM_NAME in outputs else (PROBABILITY_NAME,)
+
+
+def load_classifier(path: Path, *, device: Device = "auto", threads: int = 0) -> Classifier:
+    """Read and check a model file.
+
+    Raises ``ModelError``, whose text names the file but not the folder it should be in.
+    """
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the model file '{path.name}' cannot be read") from error
+    try:
+        return Classifier(model, device=device, threads=threads)
+    except ModelError as error:
+        raise ModelError(f"the model file '{path.name}' cannot be used: {error}") from error

@@ -1,0 +1,134 @@
+"""Clips: T consecutive crops of one face, the classifier's unit of work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.classifier.contract import Alignment, ModelContract
+from service.faces.crops import crop, union_box
+from service.faces.detector import Box
+from service.faces.tracking import TrackedFace, TrackedFrame
+from service.video.sampling import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSpec:
+    """How a model wants its clips; ``margin`` and ``alignment`` as in ``ModelContract``."""
+
+    length: int
+    height: int
+    width: int
+    margin: float
+    alignment: Alignment
+
+    @classmethod
+    def of(cls, contract: ModelContract) -> ClipSpec:
+        """The clips this model was made for."""
+        return cls(
+            contract.clip_length,
+            contract.input_height,
+            contract.input_width,
+            contract.crop_margin,
+            contract.alignment,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """``pixels`` uint8 (T, H, W, 3) RGB of one track; ``start`` and ``end`` in seconds, ``end``
+    being when the last frame disappears; ``box`` is the face's in the middle frame."""
+
+    track: int
+    first_frame: int
+    last_frame: int
+    start: float
+    end: float
+    box: Box
+    pixels: NDArray[np.uint8]
+
+
+class ClipCutter:
+    """Cuts the planned windows out of tracked frames. ``dropped`` counts, by reason, the windows
+    of a face that could not become a clip."""
+
+    def __init__(self, plan: Plan, spec: ClipSpec, *, interval: float, most: int) -> None:
+        self._starts = frozenset(plan.starts)
+        self._spec, self._interval, self._most = spec, interval, most
+        self._made = 0
+        self.dropped: Counter[str] = Counter()
+
+    def cut(self, frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame | Clip]:
+        """Pass every frame on and, after the last one of a window, its clips by track."""
+        window: list[TrackedFrame] = []
+        for tracked in frames:
+            index = tracked.frame.index
+            if index in self._starts:
+                self._abandon(window)
+                window = [tracked]
+            elif window and index == window[-1].frame.index + 1:
+                window.append(tracked)
+            else:
+                # A frame between is damaged: the window has a hole.
+                self._abandon(window)
+                window = []
+            if len(window) == self._spec.length:
+                yield from self._clips(window)
+                window = []
+            yield tracked
+        self._abandon(window)
+
+    def _abandon(self, window: Sequence[TrackedFrame]) -> None:
+        if window:
+            self.dropped["damaged_frame"] += len(_tracks(window))
+
+    def _clips(self, window: Sequence[TrackedFrame]) -> Iterator[Clip]:
+        for track, faces in _tracks(window).items():
+            if len(faces) < len(window):
+                self.dropped["face_not_in_every_frame"] += 1
+            elif self._made >= self._most:
+                self.dropped["over_clip_limit"] += 1
+            else:
+                try:
+                    clip = self._clip(track, window, faces)
+                except ValueError:
+                    self.dropped["face_outside_frame"] += 1
+                else:
+                    self._made += 1
+                    yield clip
+
+    def _clip(
+        self, track: int, window: Sequence[TrackedFrame], faces: Sequence[TrackedFace]
+    ) -> Clip:
+        spec = self._spec
+        boxes = [face.box for face in faces]
+        if spec.alignment == "clip":
+            boxes = [union_box(boxes)] * len(boxes)
+        size = (spec.height, spec.width)
+        first, last = window[0].frame, window[-1].frame
+        return Clip(
+            track=track,
+            first_frame=first.index,
+            last_frame=last.index,
+            start=first.time,
+            end=last.time + self._interval,
+            box=faces[len(faces) // 2].box,
+            pixels=np.stack(
+                [
+                    crop(each.frame.rgb, box, spec.margin, size)
+                    for each, box in zip(window, boxes, strict=True)
+                ]
+            ),
+        )
+
+
+def _tracks(window: Sequence[TrackedFrame]) -> dict[int, list[TrackedFace]]:
+    tracks: dict[int, list[TrackedFace]] = {}
+    for tracked in window:
+        for face in tracked.faces:
+            tracks.setdefault(face.track, []).append(face)
+    return tracks
