@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from service.faces.detector import Detection
 from service.faces.geometry import Floats, suppress
 from service.faces.mtcnn_graphs import SIDE, Network, build
-from service.faces.ort import open_session
+from service.runtime import open_session
 
 Boxes = NDArray[np.float64]
 
@@ -40,6 +40,9 @@ class MTCNNSettings:
 
 class MTCNN:
     """Face detector; safe to call from several threads."""
+
+    sure_score = 0.9
+    """From here on a single detection is trusted by itself; see ``TrackerSettings``."""
 
     def __init__(self, settings: MTCNNSettings = MTCNNSettings()) -> None:
         if settings.smallest_face < SIDE["pnet"]:

@@ -29,13 +29,14 @@ class TrackerSettings:
 
     detect_every: int = 5
     """Detect at least each n-th frame of a run; 1 detects all."""
-    smallest_face: float = 32.0
-    """Longer side in pixels of the smallest face that counts: too little is left to judge."""
+    smallest_face: float = 40.0
+    """Shorter side in pixels of the smallest face that counts: less leaves too little to judge."""
     least_score: float = 0.5
     most_faces: int = 16
     """The largest faces of a frame that count."""
-    sure_score: float = 0.9
-    """A face seen only once becomes a track from this score on; others must be seen twice."""
+    sure_score: float | None = None
+    """A face seen only once becomes a track from this score on; others must be seen twice.
+    None takes what the detector's own ``sure_score`` says, or 0.9."""
     same_face: float = 0.3
     """Least IoU of a track's last box and its next."""
     ends_agree: float = 0.5
@@ -134,6 +135,8 @@ class _Pass:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self.settings = tracker.settings
+        sure = self.settings.sure_score
+        self.sure_score = sure if sure is not None else getattr(tracker.detector, "sure_score", 0.9)
         self.tracks: list[_Track] = []
         self.held: list[_Slot] = []
         self.undetected = 0
@@ -169,7 +172,7 @@ class _Pass:
         settings, count = self.settings, self.tracker.count
         found = self.tracker.detector.detect(frame.rgb)
         scored = [face for face in found if face.score >= settings.least_score]
-        large = [face for face in scored if max(_size(face.box)) >= settings.smallest_face]
+        large = [face for face in scored if min(_size(face.box)) >= settings.smallest_face]
         largest = sorted(large, key=lambda face: -_size(face.box)[0] * _size(face.box)[1])
         kept = {id(face) for face in largest[: settings.most_faces]}
         count("low_score", len(found) - len(scored))
@@ -227,7 +230,7 @@ class _Pass:
         slot.faces[track] = (face, True)
         track.slot, track.face, track.missed_since = slot, face, None
         track.hits += 1
-        if track.number is None and (track.hits > 1 or face.score >= self.settings.sure_score):
+        if track.number is None and (track.hits > 1 or face.score >= self.sure_score):
             track.number = self.numbers
             self.numbers += 1
 
