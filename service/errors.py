@@ -40,6 +40,30 @@ class EmptyBody(ServiceError):
     status, code, title = 400, "empty_body", "Empty body"
 
 
+class NotFound(ServiceError):
+    """Nothing is served under this path."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class MethodNotAllowed(ServiceError):
+    """The path exists, the method does not; ``Allow`` names those that do."""
+
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+
+
+class NotAcceptable(ServiceError):
+    """The ``Accept`` header leaves out ``application/json``, the only form served."""
+
+    status, code, title = 406, "not_acceptable", "Not acceptable"
+
+
+class SlowBody(ServiceError):
+    """The body had not arrived within the time a body may take."""
+
+    status, code, title = 408, "slow_body", "Body too slow"
+
+
 class TooLarge(ServiceError):
     """The upload is over the byte limit."""
 

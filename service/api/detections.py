@@ -1,0 +1,170 @@
+"""``POST /v1/detections``: a video in, its report out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from service import errors
+from service.api import problems
+from service.api.accept import require_json
+from service.api.health import require_ready
+from service.engine import Detail, DetectionOptions, Engine, Event, Finished, Media
+from service.metrics import Metrics
+from service.report import Report, Timing
+from service.settings import Limits
+from service.sources.upload import receive
+
+SAMPLING = (
+    r"^(auto|full|paper|stride=([1-9]\d{0,3}(\.\d{1,3})?|0\.([1-9]\d{0,2}|0[1-9]\d?|00[1-9])))$"
+)
+"""``stride`` is in seconds, 0.001 to 9999.999."""
+
+_RAISES = (
+    errors.MalformedRequest,
+    errors.EmptyBody,
+    errors.NotAcceptable,
+    errors.SlowBody,
+    errors.TooLarge,
+    errors.UnsupportedMediaType,
+    errors.Undecodable,
+    errors.NoVideo,
+    errors.OverLimits,
+    errors.TooSlow,
+    errors.ServiceError,
+    errors.NotReady,
+)
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+_BODY = {
+    "required": True,
+    "description": "The video: the one part `file` of a form, or the bytes themselves.",
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": {"type": "string", "format": "binary"}},
+                "additionalProperties": False,
+            }
+        },
+        "video/*": _BINARY,
+        "application/octet-stream": _BINARY,
+    },
+}
+
+
+class DetectionQuery(BaseModel):
+    """What the caller asks for, in the query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sampling: str = Field(
+        "auto",
+        pattern=SAMPLING,
+        description="`full`: every clip; `stride=<seconds>`: one clip in so many seconds; "
+        "`paper`: 80 frames; `auto`: `full` for short videos, then an even stride",
+        examples=["auto", "full", "paper", "stride=0.5"],
+    )
+    detail: Detail = Field("summary", description="`full` adds every clip and every frame's box")
+    explain: bool = Field(False, description="Add a class activation map to each segment")
+
+    def options(self) -> DetectionOptions:
+        """The same for the engine."""
+        return DetectionOptions(self.sampling, self.detail, self.explain)
+
+
+def router(engine: Engine, limits: Limits, metrics: Metrics) -> APIRouter:
+    """The route that scores videos."""
+    routes = APIRouter(tags=["detections"])
+
+    def admit() -> None:
+        """Turn a request away before its body is read: the place for all back-pressure."""
+        require_ready(engine)
+
+    @routes.post(
+        "/v1/detections",
+        summary="Score a video",
+        response_model=Report,
+        dependencies=[Depends(require_json), Depends(admit)],
+        responses=problems.responses(*_RAISES),
+        openapi_extra={"requestBody": _BODY},
+    )
+    async def detect(query: Annotated[DetectionQuery, Query()], request: Request) -> Response:
+        started = time.perf_counter()
+        media = await _media(request, limits)
+        received = time.perf_counter() - started
+        report = await _while_connected(request, engine.detect(media, query.options()))
+        metrics.detection(report, received)
+        return Response(
+            report.model_dump_json(),
+            media_type="application/json",
+            headers={
+                "Cache-Control": "no-store",
+                "Server-Timing": _server_timing(received, report.timing),
+            },
+        )
+
+    return routes
+
+
+async def _media(request: Request, limits: Limits) -> Media:
+    """Read the body."""
+    headers = request.headers
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise errors.UnsupportedMediaType("A body with a Content-Encoding is not read.")
+    length = headers.get("content-length")
+    bodiless = length is None and "transfer-encoding" not in headers
+    async with aclosing(request.stream()) as chunks:
+        upload = await receive(
+            chunks,
+            content_type=headers.get("content-type", ""),
+            content_length=0 if bodiless else int(length) if length else None,
+            limit=limits.bytes,
+            seconds=limits.upload_seconds,
+        )
+    return Media(upload.data, upload.sha256)
+
+
+async def _while_connected(request: Request, events: AsyncIterator[Event]) -> Report:
+    """The report at the end of the events; the work is dropped when the client goes away."""
+    work = asyncio.create_task(_report(events))
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientDisconnect
+        return work.result()
+    finally:
+        work.cancel()
+        gone.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+
+
+async def _report(events: AsyncIterator[Event]) -> Report:
+    report = None
+    async for event in events:
+        if isinstance(event, Finished):
+            report = event.report
+    if report is None:
+        raise RuntimeError("the engine ended without a report")
+    return report
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _server_timing(received: float, timing: Timing) -> str:
+    stages: dict[str, Any] = {"receive": received} | timing.model_dump()
+    return ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in stages.items())

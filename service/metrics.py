@@ -1,0 +1,87 @@
+"""What is counted and timed, in one registry per app."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from service.engine import Engine
+from service.report import Report
+
+_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_SCORES = tuple(step / 10 for step in range(1, 11))
+_MODEL = ("model", "version")
+_ABSTAINED = ("uncertain", "no_face", "unable")
+
+
+class Metrics:
+    """Observes requests and finished detections."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter(
+            "http_requests_total",
+            "HTTP requests answered; 499: the client went away first",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "http_request_duration_seconds",
+            "From the first byte of a request to the last of its answer",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._stage_seconds = Histogram(
+            "deepfake_stage_duration_seconds",
+            "Time of one video in each stage",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._clips = Counter("deepfake_clips_total", "Clips scored", _MODEL, registry=registry)
+        self._score = Histogram(
+            "deepfake_score", "Score of a video", _MODEL, buckets=_SCORES, registry=registry
+        )
+        self._abstained = Counter(
+            "deepfake_abstain_total",
+            "Videos answered neither fake nor real, by verdict",
+            (*_MODEL, "reason"),
+            registry=registry,
+        )
+        gauges = {
+            "deepfake_ready": ("Whether videos can be scored", lambda: engine.readiness().ready),
+            "deepfake_requests_running": ("Videos in work", lambda: engine.readiness().running),
+            "deepfake_requests_waiting": ("Videos waiting", lambda: engine.readiness().waiting),
+        }
+        for name, (text, read) in gauges.items():
+            Gauge(name, text, registry=registry).set_function(read)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One HTTP request is done. ``route`` is the template, never the path."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(method, route).observe(seconds)
+
+    def detection(self, report: Report, received: float) -> None:
+        """One video is scored; its body took ``received`` seconds to arrive."""
+        model = (report.model.name, report.model.version)
+        timing = report.timing
+        stages = {
+            "receive": received,
+            "queued": timing.queued,
+            "extract": timing.extract,
+            "classify": timing.classify,
+        }
+        for stage, seconds in stages.items():
+            self._stage_seconds.labels(stage).observe(seconds)
+        self._clips.labels(*model).inc(report.coverage.clips_scored)
+        if report.score is not None:
+            self._score.labels(*model).observe(report.score)
+        if report.verdict in _ABSTAINED:
+            self._abstained.labels(*model, report.verdict).inc()
+
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        """The text for a scraper that sends this ``Accept`` header, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type

@@ -1,0 +1,206 @@
+"""An upload into bounded memory, hashed as it arrives; it never touches a disk.
+
+Starlette's own form parser spools every file over one megabyte to a temporary file, so the body
+is parsed here, piece by piece, from whatever yields bytes. Nothing in here knows the web
+framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.errors import EmptyBody, MalformedRequest, SlowBody, TooLarge, UnsupportedMediaType
+
+FIELD = b"file"
+"""Name of the one part a form may hold."""
+
+FRAMING = 16 * 2**10
+"""Bytes a multipart body may spend on boundaries, part headers and epilogue."""
+
+PART_HEADERS = 8
+PART_HEADER_BYTES = 4 * 2**10
+DELIMITERS = 16
+"""Boundary look-alikes in one body. RFC 2046 allows none in the data; the parser walks byte by
+byte from each, so a body full of them would hold the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What was sent; ``sha256`` is lower-case hex of ``data``."""
+
+    data: bytes
+    sha256: str
+
+
+class _Sink(Protocol):
+    def write(self, chunk: bytes) -> object: ...
+
+    def close(self) -> None: ...
+
+
+class _Buffer:
+    """Collects bytes up to a limit. ``BytesIO`` hands its memory over without a copy."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = io.BytesIO()
+        self._hash = hashlib.sha256()
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        if self._bytes.tell() + len(chunk) > self._limit:
+            raise _too_large(self._limit)
+        self._bytes.write(chunk)
+        self._hash.update(chunk)
+
+    def close(self) -> None:
+        if not self._bytes.tell():
+            raise EmptyBody("The request holds no media byte.")
+
+    def upload(self) -> Upload:
+        return Upload(self._bytes.getvalue(), self._hash.hexdigest())
+
+
+class _Form:
+    """Parses multipart/form-data and passes the bytes of its one part on."""
+
+    def __init__(self, boundary: bytes | None, buffer: _Buffer, limit: int) -> None:
+        if not boundary:
+            raise MalformedRequest("The Content-Type names no multipart boundary.")
+        self._buffer = buffer
+        self._limit = limit
+        self._left = limit + FRAMING
+        self._delimiter = b"\r\n--" + boundary
+        self._delimiters = 0
+        self._parts = 0
+        self._ended = False
+        self._name = b""
+        self._value = b""
+        self._field: bytes | None = None
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._part_begin,
+                    "on_header_field": self._header_name,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._header_end,
+                    "on_headers_finished": self._headers_finished,
+                    "on_part_data": self._part_data,
+                    "on_end": self._end,
+                },
+                max_header_count=PART_HEADERS,
+                max_header_size=PART_HEADER_BYTES,
+            )
+        except FormParserError as error:
+            raise MalformedRequest("The multipart boundary is too long.") from error
+
+    def write(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise _too_large(self._limit)
+        self._delimiters += chunk.count(self._delimiter)
+        if self._delimiters > DELIMITERS:
+            raise MalformedRequest("The multipart boundary occurs again and again in the body.")
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            # The parser's own words may quote the body.
+            raise MalformedRequest("The multipart body cannot be read.") from error
+
+    def close(self) -> None:
+        if not self._ended:
+            raise MalformedRequest("The multipart body ends before its closing boundary.")
+        if not self._parts:
+            raise MalformedRequest("The form holds no part named 'file'.")
+        self._buffer.close()
+
+    def _part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > 1:
+            raise MalformedRequest(
+                "The form may hold one part only, 'file'; options go into the query."
+            )
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        name, value = self._name.lower(), self._value.decode("latin-1")
+        self._name = self._value = b""
+        if name == b"content-disposition":
+            kind, options = parse_options_header(value)
+            self._field = options.get(b"name") if kind == b"form-data" else None
+        elif name == b"content-transfer-encoding" and value.strip().lower() not in (
+            "7bit",
+            "8bit",
+            "binary",
+        ):
+            raise MalformedRequest("A part with a Content-Transfer-Encoding is not read.")
+
+    def _headers_finished(self) -> None:
+        if self._field != FIELD:
+            raise MalformedRequest("The form's part must be form-data named 'file'.")
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        self._buffer.write(memoryview(data)[start:end])
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+async def receive(
+    chunks: AsyncIterator[bytes],
+    *,
+    content_type: str,
+    content_length: int | None,
+    limit: int,
+    seconds: float,
+) -> Upload:
+    """Read a raw body or the ``file`` part of a form, at most ``limit`` bytes of media.
+
+    Raises ``UnsupportedMediaType``, ``TooLarge`` (before the first byte where
+    ``content_length`` tells), ``SlowBody`` past ``seconds``, ``EmptyBody`` and
+    ``MalformedRequest``.
+    """
+    if content_length == 0:
+        raise EmptyBody("The request holds no media byte.")
+    kind, options = parse_options_header(content_type)
+    buffer = _Buffer(limit)
+    sink: _Sink = buffer
+    if kind == b"multipart/form-data":
+        sink = _Form(options.get(b"boundary"), buffer, limit)
+    elif not _is_raw(kind):
+        raise UnsupportedMediaType(
+            "Send multipart/form-data with a part named 'file', or the bytes of the video as "
+            "video/* or application/octet-stream."
+        )
+    allowance = FRAMING if sink is not buffer else 0
+    if content_length is not None and content_length > limit + allowance:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in chunks:
+                sink.write(chunk)
+    except TimeoutError as error:
+        raise SlowBody(f"The body did not arrive within {seconds:g} seconds.") from error
+    sink.close()
+    return buffer.upload()
+
+
+def _is_raw(kind: bytes) -> bool:
+    return kind == b"application/octet-stream" or (kind.startswith(b"video/") and len(kind) > 6)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The upload is over the limit of {limit} bytes.")
