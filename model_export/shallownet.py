@@ -45,7 +45,8 @@ class ShallowNetV3(Detector):
         self.hidden = nn.Linear(height * width * channels, HIDDEN)
         self.norm = batch_norm_1d(HIDDEN)
         self.head = nn.Linear(HIDDEN, 2)
-        for layer in (*convolutions, self.hidden, self.head):
+        dense: list[nn.Conv2d | nn.Linear] = [self.hidden, self.head]
+        for layer in (*convolutions, *dense):
             he_normal_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
