@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from service.faces.association import interpolate, pair_up
 from service.faces.cuts import Thumbnail, is_cut, thumbnail
 from service.faces.detector import Box, Detection, FaceDetector
-from service.faces.geometry import overlaps
 from service.video.frames import Frame
 
 
@@ -91,8 +91,8 @@ class Tracker:
     def follow(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         """Yields every frame once, in order, as soon as its faces are settled.
 
-        ``frames`` ascend by index, in runs of consecutive ones with gaps between. At most
-        ``look_ahead`` + 2 * ``detect_every`` + 1 frames are held at a time.
+        ``frames`` ascend by index, in runs of consecutive ones with gaps between; runs may be as
+        short as one frame. No more than ``look_ahead`` + ``detect_every`` + 2 are held at a time.
         """
         state = _Pass(self)
         for frame, ends_run in _with_run_ends(frames):
@@ -181,13 +181,13 @@ class _Pass:
         return [face for face in large if id(face) in kept]
 
     def _agree(self, before: list[Detection], after: list[Detection]) -> bool:
-        pairs = _pairs(before, after, self.settings.ends_agree)
+        pairs = pair_up(before, after, self.settings.ends_agree)
         return len(pairs) == len(before) == len(after)
 
     def _observe(self, slot: _Slot, seen: list[Detection]) -> None:
         """Continues tracks with what was seen in one frame, begins and ends others."""
         self._expire(slot)
-        pairs = _pairs([track.face for track in self.tracks], seen, self.settings.same_face)
+        pairs = pair_up([track.face for track in self.tracks], seen, self.settings.same_face)
         for index, track in enumerate(self.tracks):
             if index in pairs:
                 self._continue(track, slot, seen[pairs[index]])
@@ -221,12 +221,13 @@ class _Pass:
     def _continue(self, track: _Track, slot: _Slot, face: Detection) -> None:
         """Adds a detection to a track and fills the frames since the one before."""
         start, end = track.slot.frame.index, slot.frame.index
-        if track.slot.run == slot.run:
+        # All or nothing: half a hole filled would be a face that appears beside its own track.
+        if track.slot.run == slot.run and self.held[0].frame.index <= start + 1:
             for between in self.held:
                 index = between.frame.index
                 if start < index < end:
                     share = (index - start) / (end - start)
-                    between.faces[track] = (_between(track.face, face, share), False)
+                    between.faces[track] = (interpolate(track.face, face, share), False)
         slot.faces[track] = (face, True)
         track.slot, track.face, track.missed_since = slot, face, None
         track.hits += 1
@@ -263,31 +264,6 @@ def _with_run_ends(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
         last = frame
     if last is not None:
         yield last, True
-
-
-def _pairs(before: list[Detection], after: list[Detection], least: float) -> dict[int, int]:
-    """Index in ``before`` to index in ``after``, best IoU first; each at most once."""
-    table = overlaps(
-        np.asarray([face.box for face in before], dtype=np.float64),
-        np.asarray([face.box for face in after], dtype=np.float64),
-    )
-    pairs: dict[int, int] = {}
-    for place in np.argsort(-table, axis=None, kind="stable"):
-        row, column = divmod(int(place), table.shape[1])
-        if table[row, column] < least:
-            break
-        if row not in pairs and column not in pairs.values():
-            pairs[row] = column
-    return pairs
-
-
-def _between(first: Detection, second: Detection, share: float) -> Detection:
-    def mix(a: float, b: float) -> float:
-        return a + (b - a) * share
-
-    x0, y0, x1, y1 = map(mix, first.box, second.box)
-    landmarks = first.landmarks + (second.landmarks - first.landmarks) * np.float32(share)
-    return Detection((x0, y0, x1, y1), min(first.score, second.score), landmarks)
 
 
 def _size(box: Box) -> tuple[float, float]:
