@@ -1,0 +1,156 @@
+"""The command line: ``deepfake-service`` or ``python -m service``."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service import __version__
+from service.engine import DetectionOptions, Event, Finished, Media
+from service.errors import MalformedRequest, ServiceError, TooLarge
+from service.report import Report
+from service.settings import Settings
+from service.video.sampling import PATTERN
+
+app = typer.Typer(
+    help="Find likely deepfakes: which faces, at which seconds, how sure.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+)
+
+_errors = Console(stderr=True, highlight=False)
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="ONNX model that keeps the contract, such as one written by "
+        "[bold]deepfake-models import-keras[/bold]. Default: the demonstration model in the box.",
+        metavar="M.onnx",
+    ),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
+    ] = False,
+) -> None:
+    """Find likely deepfakes: which faces, at which seconds, how sure."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    model: ModelOption = None,
+) -> None:
+    """Serve the REST API. Settings come from [bold]DEEPFAKE_*[/bold] environment variables."""
+    from service.server import run
+
+    run(_settings(model), host, port)
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="Video file.", exists=True, dir_okay=False)],
+    model: ModelOption = None,
+    sampling: Annotated[
+        str, typer.Option(help="auto, full, paper (80 frames) or stride=<seconds>.")
+    ] = "auto",
+    full: Annotated[bool, typer.Option("--full", help="Every clip and box in the report.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Add class activation maps.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the report alone, as JSON, on standard output.")
+    ] = False,
+) -> None:
+    """Score one video file.
+
+    Exit status: 0 with a report, whatever its verdict; 1 where there is none.
+    """
+    options = DetectionOptions(sampling, "full" if full else "summary", explain)
+    try:
+        settings = _settings(model)
+        report = asyncio.run(_score(_read(file, settings), settings, options))
+    except ServiceError as error:
+        _errors.print(f"[red]{error.title}[/red] ({error.code}): {error.detail}")
+        raise typer.Exit(1) from error
+    if json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        from service.tables import print_report
+
+        print_report(report)
+
+
+@app.command()
+def demo(model: ModelOption = None) -> None:
+    """Make a clip of six people with one forged face, score it and show what was found.
+
+    Needs no network and no file: the photograph comes with the InsightFace package.
+    """
+    from service.demo import make_demo
+    from service.tables import print_demo
+
+    settings = _settings(model)
+    with _errors.status("Making a clip with one forged face"):
+        made = make_demo()
+    media = Media(made.video, hashlib.sha256(made.video).hexdigest())
+    try:
+        report = asyncio.run(_score(media, settings, DetectionOptions(detail="full")))
+    except ServiceError as error:
+        _errors.print(f"[red]{error.title}[/red] ({error.code}): {error.detail}")
+        raise typer.Exit(1) from error
+    print_demo(report, made)
+
+
+def _settings(model: Path | None) -> Settings:
+    settings = Settings()
+    if model is not None:
+        chosen = settings.model.model_copy(update={"path": model})
+        settings = settings.model_copy(update={"model": chosen})
+    return settings
+
+
+def _read(file: Path, settings: Settings) -> Media:
+    limit = settings.limits.bytes
+    with file.open("rb") as source:
+        data = source.read(limit + 1)
+    if len(data) > limit:
+        raise TooLarge(f"a video may have at most {limit} bytes")
+    return Media(data, hashlib.sha256(data).hexdigest())
+
+
+async def _score(media: Media, settings: Settings, options: DetectionOptions) -> Report:
+    from service.local_engine import LocalEngine
+    from service.progress import progress_bar
+
+    if not re.match(PATTERN, options.sampling):
+        raise MalformedRequest("sampling is auto, full, paper or stride=<seconds>")
+    engine = LocalEngine(settings)
+    await engine.start()
+    try:
+        with progress_bar(_errors) as show:
+            event: Event | None = None
+            async for event in engine.detect(media, options):
+                show(event)
+    finally:
+        await engine.stop()
+    if not isinstance(event, Finished):
+        raise RuntimeError("the engine ended without a report")
+    return event.report

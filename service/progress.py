@@ -1,0 +1,33 @@
+"""A progress bar for a detection in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from service.engine import Event
+from service.engine import Progress as Reached
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Callable[[Event], None]]:
+    """A bar over the video's seconds; feed it every event. Shows nothing where the console is no
+    terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.1f}/{task.total:.1f} s of video"),
+        TextColumn("{task.fields[clips]} clips"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Scoring", total=0.0, clips=0)
+
+        def show(event: Event) -> None:
+            if isinstance(event, Reached):
+                bar.update(task, completed=event.position, total=event.duration, clips=event.clips)
+
+        yield show

@@ -1,0 +1,148 @@
+"""Videos and other media, made in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+
+import av
+import cv2
+import numpy as np
+from av.stream import Disposition
+from numpy.typing import NDArray
+
+from service.demo import group_photograph
+from service.video.encode import encode_video
+
+Image = NDArray[np.uint8]
+
+
+def numbered_frames(count: int, width: int = 96, height: int = 64) -> list[Image]:
+    """Frames whose grey level tells their number: level = 4 * number % 256."""
+    return [np.full((height, width, 3), number * 4 % 256, np.uint8) for number in range(count)]
+
+
+def number_of(rgb: Image) -> int:
+    """The number of a frame of ``numbered_frames`` (up to 63) after lossy coding."""
+    return round(float(rgb.mean()) / 4)
+
+
+def numbered_video(count: int = 50, **options: object) -> bytes:
+    """An H.264 MP4 of ``numbered_frames`` at 25 frames a second."""
+    return encode_video(numbered_frames(count), **options)  # type: ignore[arg-type]
+
+
+def group_frames(count: int, zoom: float = 0.5, drift: float = 0.5) -> list[Image]:
+    """Six real faces, slowly moving: uint8 (H, W, 3) of the insightface package's photograph."""
+    photograph = group_photograph()
+    height, width = (round(side * zoom / 2) * 2 for side in photograph.shape[:2])
+    small = cv2.resize(photograph, (width, height), interpolation=cv2.INTER_AREA)
+    frames = []
+    for number in range(count):
+        move = np.array([[1, 0, drift * number], [0, 1, 0]])
+        shot = cv2.warpAffine(small, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        frames.append(np.asarray(shot, np.uint8))
+    return frames
+
+
+def group_video(count: int = 50, zoom: float = 0.5) -> bytes:
+    """``group_frames`` as an MP4."""
+    return encode_video(group_frames(count, zoom))
+
+
+def timed_video(stamps: Sequence[float]) -> bytes:
+    """One numbered frame at each of these seconds, in Matroska, whose clock is 1 ms."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="matroska") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.time_base = 1 / 1000  # type: ignore[assignment]
+        for rgb, stamp in zip(numbered_frames(len(stamps)), stamps, strict=True):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.time_base = stream.codec_context.time_base
+            frame.pts = round(stamp * 1000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return target.getvalue()
+
+
+def audio_only(*, cover: bool = False) -> bytes:
+    """An MP4 with a silent AAC stream and, if asked, cover art beside it."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as output:
+        sound = output.add_stream("aac", rate=44100)
+        sound.layout = "mono"
+        if cover:
+            picture = output.add_stream("mjpeg", rate=1)
+            picture.width = picture.height = 64
+            picture.pix_fmt = "yuvj420p"
+            picture.disposition = Disposition.attached_pic
+            output.mux(picture.encode(_picture()))
+            output.mux(picture.encode(None))
+        for number in range(20):
+            silence = np.zeros((1, 1024), np.float32)
+            frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44100, number * 1024
+            output.mux(sound.encode(frame))
+        output.mux(sound.encode(None))
+    return target.getvalue()
+
+
+def no_frames() -> bytes:
+    """A Matroska file that announces a video stream and holds no frame of it."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="matroska") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        output.start_encoding()
+    return target.getvalue()
+
+
+def truncated_moov() -> bytes:
+    """An MP4 that breaks off in the middle of its index."""
+    video = numbered_video()
+    return video[: video.index(b"moov") + 60]
+
+
+def truncated_data(video: bytes, share: float = 0.5) -> bytes:
+    """An MP4 with its index in front whose picture data breaks off."""
+    start = video.index(b"mdat")
+    assert video.index(b"moov") < start, "the index must come first"
+    return video[: start + round((len(video) - start) * share)]
+
+
+def index_first(frames: Iterable[Image]) -> bytes:
+    """An MP4 with its index before the picture data."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4", options={"movflags": "faststart"}) as output:
+        stream = None
+        for rgb in frames:
+            if stream is None:
+                stream = output.add_stream("libx264", rate=25, options={"g": "10"})
+                stream.height, stream.width = rgb.shape[:2]
+                stream.pix_fmt = "yuv420p"
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        assert stream is not None
+        output.mux(stream.encode(None))
+    return target.getvalue()
+
+
+def padded(video: bytes, size: int) -> bytes:
+    """The MP4 made ``size`` bytes long by a box that players skip."""
+    missing = size - len(video)
+    assert missing >= 8
+    return video + missing.to_bytes(4, "big") + b"free" + bytes(missing - 8)
+
+
+def png() -> bytes:
+    """A PNG picture."""
+    return bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1])
+
+
+def jpeg() -> bytes:
+    """A JPEG picture."""
+    return bytes(cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1])
+
+
+def _picture() -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")

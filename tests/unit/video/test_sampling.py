@@ -1,0 +1,65 @@
+"""Where windows are placed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.errors import MalformedRequest, OverLimits
+from service.video.sampling import Plan, plan
+
+
+def planned(frames: int, length: int, sampling: str, fps: float = 25.0, **options: float) -> Plan:
+    bounds = {"full_seconds": 60.0, "auto_windows": 400, "max_windows": 20_000} | options
+    return plan(np.arange(frames) / fps, length, sampling, **bounds)  # type: ignore[arg-type]
+
+
+def test_full_takes_every_window_and_leaves_the_rest() -> None:
+    assert planned(23, 5, "full").starts == (0, 5, 10, 15)
+
+
+@pytest.mark.parametrize(("length", "windows"), [(5, 16), (1, 80), (20, 4)])
+def test_paper_spreads_eighty_frames_from_end_to_end(length: int, windows: int) -> None:
+    made = planned(1000, length, "paper")
+    assert len(made.starts) == windows
+    assert made.starts[0] == 0
+    assert made.starts[-1] == 1000 - length
+    assert len(made.frames()) == 80
+    gaps = np.diff(made.starts)
+    assert gaps.max() - gaps.min() <= 1
+
+
+def test_windows_never_overlap_in_a_short_video() -> None:
+    made = planned(33, 5, "paper")
+    assert np.diff(made.starts).min() >= 5
+
+
+def test_stride_takes_the_first_frame_at_or_after_each_moment() -> None:
+    times = np.array([0.0, 0.1, 0.9, 1.0, 1.1, 1.2, 2.5, 2.6, 2.7, 2.8])
+    made = plan(times, 2, "stride=1", full_seconds=60, auto_windows=9, max_windows=9)
+    assert made.starts == (0, 3, 6)
+
+
+def test_auto_is_full_for_short_videos_and_keeps_the_budget_for_long_ones() -> None:
+    assert planned(1500, 5, "auto").sampling == "full"
+    long = planned(25 * 600, 5, "auto")
+    assert long.sampling == "stride=1.500"
+    assert 398 <= len(long.starts) <= 401
+
+
+def test_too_few_frames_give_no_window() -> None:
+    assert planned(4, 5, "auto").starts == ()
+
+
+def test_too_many_windows_are_refused() -> None:
+    with pytest.raises(OverLimits):
+        planned(1000, 5, "full", max_windows=199)
+    assert len(planned(1000, 5, "full", max_windows=200).starts) == 200
+
+
+@pytest.mark.parametrize(
+    "word", ["", "all", "stride=", "stride=-1", "stride=0", "paper ", "stride=1e9"]
+)
+def test_other_words_are_refused(word: str) -> None:
+    with pytest.raises(MalformedRequest):
+        planned(100, 5, word)
