@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.metadata import distribution
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -69,13 +70,17 @@ def make_demo(
         family,
         Donor(frames, [_moved(donor, move) for move in moves]),
     )
-    return Demo(encode_video(clip.frames, fps=FPS), tuple(each.box for each in seen))
+    return Demo(
+        encode_video(clip.frames, fps=FPS, options={"preset": "veryfast"}),
+        tuple(each.box for each in seen),
+    )
 
 
 def group_photograph() -> Image:
     """Six people, uint8 (886, 1280, 3) RGB, from the InsightFace package's own files."""
     # Read as a file: importing insightface takes seconds and pulls in its model zoo.
-    packed = files("insightface").joinpath("data/images/t1.jpg").read_bytes()
+    path = distribution("insightface").locate_file("insightface/data/images/t1.jpg")
+    packed = Path(str(path)).read_bytes()
     rgb = cv2.imdecode(np.frombuffer(packed, np.uint8), cv2.IMREAD_COLOR_RGB)
     return np.asarray(rgb, dtype=np.uint8)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from fractions import Fraction
 
 import av
 import cv2
@@ -56,7 +57,7 @@ def timed_video(stamps: Sequence[float]) -> bytes:
     with av.open(target, "w", format="matroska") as output:
         stream = output.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        stream.codec_context.time_base = 1 / 1000  # type: ignore[assignment]
+        stream.codec_context.time_base = Fraction(1, 1000)
         for rgb, stamp in zip(numbered_frames(len(stamps)), stamps, strict=True):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.time_base = stream.codec_context.time_base
@@ -104,27 +105,12 @@ def truncated_moov() -> bytes:
     return video[: video.index(b"moov") + 60]
 
 
-def truncated_data(video: bytes, share: float = 0.5) -> bytes:
-    """An MP4 with its index in front whose picture data breaks off."""
-    start = video.index(b"mdat")
-    assert video.index(b"moov") < start, "the index must come first"
-    return video[: start + round((len(video) - start) * share)]
-
-
-def index_first(frames: Iterable[Image]) -> bytes:
-    """An MP4 with its index before the picture data."""
-    target = io.BytesIO()
-    with av.open(target, "w", format="mp4", options={"movflags": "faststart"}) as output:
-        stream = None
-        for rgb in frames:
-            if stream is None:
-                stream = output.add_stream("libx264", rate=25, options={"g": "10"})
-                stream.height, stream.width = rgb.shape[:2]
-                stream.pix_fmt = "yuv420p"
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
-        assert stream is not None
-        output.mux(stream.encode(None))
-    return target.getvalue()
+def spoiled(video: bytes, start: float, end: float) -> bytes:
+    """An MP4 with its index at the end, a share of its picture data overwritten with zeros."""
+    first, last = video.index(b"mdat") + 4, video.index(b"moov") - 4
+    assert first < last, "the index must come last"
+    at, to = (first + round((last - first) * share) for share in (start, end))
+    return video[:at] + bytes(to - at) + video[to:]
 
 
 def padded(video: bytes, size: int) -> bytes:

@@ -90,8 +90,11 @@ def open_container(
 def video_stream(container: InputContainer, *, max_pixels: int) -> VideoStream:
     """The stream to score: the largest moving picture, never cover art.
 
-    Raises ``NoVideo`` where there is none, ``OverLimits`` where its frames are too large.
+    Raises ``Undecodable`` where the container holds nothing at all, ``NoVideo`` where it holds
+    other things, ``OverLimits`` where the frames are too large.
     """
+    if not container.streams:
+        raise Undecodable("the container's index is missing or broken")
     streams = [
         stream
         for stream in container.streams.video

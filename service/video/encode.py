@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import cast
 
@@ -23,8 +23,10 @@ def encode_video(
     quality: int = 20,
     container: str = "mp4",
     pixel_format: str = "yuv420p",
+    options: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Encode uint8 (H, W, 3) RGB frames of one even size; ``quality`` is x264's CRF."""
+    """Encode uint8 (H, W, 3) RGB frames of one even size; ``quality`` is x264's CRF, ``options``
+    are the encoder's own."""
     target = io.BytesIO()
     with open_writer(target, container) as output:
         stream = None
@@ -33,7 +35,8 @@ def encode_video(
                 stream = cast("VideoStream", output.add_stream(codec, rate=Fraction(fps)))
                 stream.height, stream.width = frame.shape[:2]
                 stream.pix_fmt = pixel_format
-                stream.options = {"crf": str(quality)} if codec == "libx264" else {}
+                crf = {"crf": str(quality)} if codec == "libx264" else {}
+                stream.options = {**crf, **(options or {})}
             output.mux(stream.encode(VideoFrame.from_ndarray(frame, format="rgb24")))
         if stream is not None:
             output.mux(stream.encode(None))

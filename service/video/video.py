@@ -21,6 +21,11 @@ from service.video.deadline import Deadline
 from service.video.frames import Frame
 
 
+_DECODE_TIMES_ONLY = frozenset({"avi", "asf"})
+"""Containers whose packets say when to decode, not when to show: with B-frames FFmpeg gives the
+former as the latter, which is the wrong frame by one or two."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoLimits:
     """What is refused: seconds, frames, pixels of a frame, streams of a container."""
@@ -56,13 +61,15 @@ class Video:
         if not stamps:
             raise Undecodable("the video holds no frames")
         self._index: dict[int, int] | None = None
+        """Frame index by presentation time stamp; None where frames have to be counted."""
         known = sorted({stamp for stamp in stamps if stamp is not None})
-        if len(known) >= len(stamps) - 1 and self._time_base:
-            self._index = {stamp: index for index, stamp in enumerate(known)}
+        stamped = len(known) >= len(stamps) - 1 and bool(self._time_base)
+        if stamped:
             self.times = (np.asarray(known, np.float64) - known[0]) * self._time_base
         else:
-            # Some containers (AVI) carry no presentation times: count frames instead.
             self.times = np.arange(len(stamps), dtype=np.float64) / (self.fps or 25.0)
+        if stamped and self.container not in _DECODE_TIMES_ONLY:
+            self._index = {stamp: index for index, stamp in enumerate(known)}
         if self.duration > limits.duration:
             raise OverLimits(f"a video may last at most {limits.duration:g} seconds")
 
