@@ -12,6 +12,7 @@ from service import __version__
 from service.api import detections, health, limits, problems, scrape
 from service.api.access import Access
 from service.api.linger import Linger
+from service.api.prefix import Prefix
 from service.engine import Engine
 from service.metrics import Metrics
 from service.settings import Settings
@@ -42,7 +43,6 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
-        root_path=settings.root_path,
         redoc_url=None,
         # A redirect would echo the Host header and hide a wrong path.
         redirect_slashes=False,
@@ -55,6 +55,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         app.include_router(scrape.router(metrics))
     problems.install(app)
     # The last added is the outermost.
+    app.add_middleware(Prefix, prefix=settings.root_path)
     app.add_middleware(Access, metrics=metrics)
     app.add_middleware(
         Linger, limit=settings.limits.drain_bytes, seconds=settings.limits.drain_seconds

@@ -16,17 +16,14 @@ from starlette.responses import Response
 from service import errors
 from service.api import problems
 from service.api.accept import require_json
+from service.api.examples import REPORT
 from service.api.health import require_ready
 from service.engine import Detail, DetectionOptions, Engine, Event, Finished, Media
 from service.metrics import Metrics
 from service.report import Report, Timing
 from service.settings import Limits
 from service.sources.upload import receive
-
-SAMPLING = (
-    r"^(auto|full|paper|stride=([1-9]\d{0,3}(\.\d{1,3})?|0\.([1-9]\d{0,2}|0[1-9]\d?|00[1-9])))$"
-)
-"""``stride`` is in seconds, 0.001 to 9999.999."""
+from service.video.sampling import PATTERN
 
 _RAISES = (
     errors.MalformedRequest,
@@ -70,7 +67,7 @@ class DetectionQuery(BaseModel):
 
     sampling: str = Field(
         "auto",
-        pattern=SAMPLING,
+        pattern=PATTERN,
         description="`full`: every clip; `stride=<seconds>`: one clip in so many seconds; "
         "`paper`: 80 frames; `auto`: `full` for short videos, then an even stride",
         examples=["auto", "full", "paper", "stride=0.5"],
@@ -96,7 +93,18 @@ def router(engine: Engine, limits: Limits, metrics: Metrics) -> APIRouter:
         summary="Score a video",
         response_model=Report,
         dependencies=[Depends(require_json), Depends(admit)],
-        responses=problems.responses(*_RAISES),
+        responses=problems.responses(*_RAISES)
+        | {
+            200: {
+                "content": {"application/json": {"example": REPORT}},
+                "headers": {
+                    "Server-Timing": {
+                        "description": "Milliseconds spent in each stage",
+                        "schema": {"type": "string"},
+                    }
+                },
+            }
+        },
         openapi_extra={"requestBody": _BODY},
     )
     async def detect(query: Annotated[DetectionQuery, Query()], request: Request) -> Response:

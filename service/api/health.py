@@ -68,7 +68,7 @@ def require_ready(engine: Engine) -> Readiness:
     """The engine's state; ``NotReady`` naming what is missing where it cannot score."""
     state = engine.readiness()
     if not state.ready:
-        missing = " ".join(state.missing) or "The service is starting or stopping."
+        missing = "; ".join(state.missing) or "starting or stopping"
         raise NotReady(missing)
     return state
 

@@ -116,6 +116,8 @@ class _Form:
             raise MalformedRequest("The multipart body cannot be read.") from error
 
     def close(self) -> None:
+        if self._left == self._limit + FRAMING:
+            self._buffer.close()
         if not self._ended:
             raise MalformedRequest("The multipart body ends before its closing boundary.")
         if not self._parts:

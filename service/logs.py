@@ -1,0 +1,33 @@
+"""Logs: one JSON object a line on standard error, without anything a caller sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+
+class JsonFormatter(logging.Formatter):
+    """One line a record; of an exception its type alone, since its text may quote a URL."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render one record."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage().strip(),
+        }
+        line |= getattr(record, "fields", {})
+        if record.exc_info and record.exc_info[0]:
+            line["exception"] = record.exc_info[0].__name__
+        return json.dumps(line, ensure_ascii=True)
+
+
+def configure() -> None:
+    """Send every logger of the process through the formatter."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Its warnings quote bytes of the body.
+    logging.getLogger("python_multipart").disabled = True

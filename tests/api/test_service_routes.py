@@ -1,0 +1,140 @@
+"""Health, model metadata, limits and metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.api.limits import table
+from service.classifier.contract import ModelContract, OperatingPoint
+from service.engine import Readiness
+from service.settings import Limits, Settings
+from tests.api.client import OCTETS, client, problem, settings
+from tests.api.fakes import FakeEngine
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
+
+MODEL = ModelContract(
+    name="clrnet",
+    version="1",
+    architecture="clrnet",
+    clip_length=5,
+    input_height=240,
+    input_width=128,
+    class_order="fake,real",
+    crop_margin=1.3,
+    alignment="per_frame",
+    precision="float32",
+    trained_on="unknown",
+    strategy="unknown",
+    operating_point=OperatingPoint(),
+    metrics=(),
+    weights_sha256="0" * 64,
+    licence="unknown",
+    notice="unknown",
+)
+READY = Readiness(ready=True, model=MODEL, provider="CPUExecutionProvider", running=1, waiting=2)
+BROKEN = Readiness(ready=False, missing=("the model file is missing", "no detector"))
+
+
+async def test_a_ready_service() -> None:
+    async with client(FakeEngine(readiness=READY)) as session:
+        assert (await session.get("/v2/health/live")).json() == {"live": True}
+        ready = (await session.get("/v2/health/ready")).json()
+        assert ready == (await session.get("/health")).json()
+        assert ready["provider"] == "CPUExecutionProvider"
+        assert (ready["running"], ready["waiting"]) == (1, 2)
+        assert (await session.get("/v2")).json()["name"] == "deepfake-service"
+        model = (await session.get("/v2/models/clrnet")).json()
+        assert model["versions"] == ["1"]
+        assert model["inputs"] == [
+            {"name": "clips", "datatype": "UINT8", "shape": [-1, 5, 240, 128, 3]}
+        ]
+        assert model["outputs"] == [{"name": "fake_probability", "datatype": "FP32", "shape": [-1]}]
+        assert (await session.get("/v2/models/clrnet/ready")).status_code == 200
+        problem(await session.get("/v2/models/other"), 404, "not_found")
+        problem(await session.get("/v2/models/other/ready"), 404, "not_found")
+
+
+async def test_a_service_that_misses_something_lives_and_names_it() -> None:
+    async with client(FakeEngine(readiness=BROKEN)) as session:
+        assert (await session.get("/v2/health/live")).status_code == 200
+        for path in ("/v2/health/ready", "/health", "/v2/models/clrnet", "/v2/models/clrnet/ready"):
+            response = await session.get(path)
+            detail = problem(response, 503, "not_ready")["detail"]
+            assert detail == "the model file is missing; no detector"
+            assert response.headers["retry-after"] == "5"
+
+
+async def test_limits_show_what_is_in_force() -> None:
+    async with client(FakeEngine(), settings(bytes=1000)) as session:
+        shown = (await session.get("/v1/limits")).json()
+        refused = await session.get("/v1/limits", headers={"Accept": "text/html"})
+    problem(refused, 406, "not_acceptable")
+    assert list(shown) == list(Limits.model_fields)
+    assert (shown["bytes"]["value"], shown["bytes"]["default"]) == (1000, 268435456)
+    assert all(limit["unit"] and limit["description"] for limit in shown.values())
+
+
+def test_the_documented_limits_are_those_of_the_code() -> None:
+    lines = [line for line in DOCS.read_text().splitlines() if line.startswith("| `")]
+    documented = [tuple(cell.strip() for cell in line.split("|")[1:5]) for line in lines]
+    assert documented == [
+        (
+            f"`{name}`",
+            f"{limit.default:g}" if limit.default < 1e5 else f"{limit.default:.0f}",
+            limit.unit,
+            limit.description,
+        )
+        for name, limit in table(Limits()).items()
+    ]
+
+
+async def samples(session_text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(session_text)
+        for sample in family.samples
+    }
+
+
+async def test_metrics_count_by_route_and_never_by_path() -> None:
+    async with client(FakeEngine(readiness=READY)) as session:
+        await session.post("/v1/detections", content=b"x", headers=OCTETS)
+        for path in ("/v2/models/SECRET1", "/v2/models/SECRET2", "/SECRET3", "/SECRET4"):
+            await session.get(path)
+        await session.request("SECRET", "/SECRET5")
+        text = (await session.get("/metrics")).text
+    values = await samples(text)
+
+    def count(method: str, route: str, status: str) -> float:
+        labels = (("method", method), ("route", route), ("status", status))
+        return values["http_requests_total", labels]
+
+    assert count("POST", "/v1/detections", "200") == 1
+    assert count("GET", "/v2/models/{name}", "404") == 2
+    assert count("GET", "unmatched", "404") == 2
+    assert count("OTHER", "unmatched", "404") == 1
+    assert "SECRET" not in text
+
+
+async def test_metrics_observe_what_the_report_says() -> None:
+    async with client(FakeEngine(readiness=READY)) as session:
+        for _ in range(2):
+            await session.post("/v1/detections", content=b"x", headers=OCTETS)
+        values = await samples((await session.get("/metrics")).text)
+    model = (("model", "clrnet"), ("version", "1"))
+    assert values["deepfake_clips_total", model] == 2 * 49
+    assert values["deepfake_score_sum", model] == 2 * 0.93
+    assert values["deepfake_stage_duration_seconds_sum", (("stage", "extract"),)] == 2 * 1.9
+    assert values["deepfake_requests_running", ()] == 1
+    assert values["deepfake_requests_waiting", ()] == 2
+    assert values["deepfake_ready", ()] == 1
+    post = (("le", "300.0"), ("method", "POST"), ("route", "/v1/detections"))
+    assert values["http_request_duration_seconds_bucket", post] == 2
+
+
+async def test_metrics_can_be_left_out() -> None:
+    async with client(FakeEngine(), Settings(metrics=False)) as session:
+        problem(await session.get("/metrics"), 404, "not_found")

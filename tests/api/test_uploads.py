@@ -1,0 +1,177 @@
+"""Bodies of every shape, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.api.client import OCTETS, client, problem, settings
+from tests.api.fakes import FakeEngine
+
+VIDEO = bytes(range(256)) * 700
+BOUNDARY = "b0und4ry"
+FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+
+
+def form(*parts: tuple[str, bytes], end: bool = True) -> bytes:
+    """A multipart body of (header lines, data) parts."""
+    body = b"".join(
+        b"--%b\r\n%b\r\n\r\n%b\r\n" % (BOUNDARY.encode(), head.encode(), data)
+        for head, data in parts
+    )
+    return body + (b"--%b--\r\n" % BOUNDARY.encode() if end else b"")
+
+
+FILE = 'Content-Disposition: form-data; name="file"; filename="a.mp4"'
+
+
+async def pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+@pytest.mark.parametrize("kind", ["video/mp4", "application/octet-stream", "VIDEO/WebM; codecs=x"])
+async def test_a_raw_body_reaches_the_engine_whole(kind: str) -> None:
+    engine = FakeEngine()
+    async with client(engine) as session:
+        response = await session.post(
+            "/v1/detections", content=VIDEO, headers={"Content-Type": kind}
+        )
+    assert response.status_code == 200
+    media, _ = engine.asked[0]
+    assert media.data == VIDEO
+    assert media.sha256 == hashlib.sha256(VIDEO).hexdigest()
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+async def test_a_form_cut_anywhere_reaches_the_engine_whole(size: int) -> None:
+    tricky = b"\r\n--b0und4r\r\n--b0und" + VIDEO[:3000] + b"\r\n--\r\n"
+    engine = FakeEngine()
+    async with client(engine) as session:
+        body = form((FILE + "\r\nContent-Type: video/mp4", tricky))
+        response = await session.post("/v1/detections", content=pieces(body, size), headers=FORM)
+    assert response.status_code == 200
+    assert engine.asked[0][0].data == tricky
+
+
+async def test_a_form_as_a_client_library_sends_it() -> None:
+    engine = FakeEngine()
+    async with client(engine) as session:
+        response = await session.post("/v1/detections", files={"file": ("ä b.mp4", VIDEO)})
+    assert response.status_code == 200
+    assert engine.asked[0][0].data == VIDEO
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "empty_body"),
+        (form((FILE, b"")), "empty_body"),
+        (form(), "malformed_request"),
+        (form((FILE, b"x"), end=False), "malformed_request"),
+        (form((FILE, b"x"), (FILE, b"y")), "malformed_request"),
+        (
+            form((FILE, b"x"), ('Content-Disposition: form-data; name="a"', b"y")),
+            "malformed_request",
+        ),
+        (form(('Content-Disposition: form-data; name="video"', b"y")), "malformed_request"),
+        (form(('Content-Disposition: attachment; name="file"', b"y")), "malformed_request"),
+        (form(("X-Nothing: 1", b"y")), "malformed_request"),
+        (form((FILE + "\r\nContent-Transfer-Encoding: base64", b"eA==")), "malformed_request"),
+        (form((FILE + "\r\nX-Long: " + "x" * 5000, b"x")), "malformed_request"),
+        (form((FILE + "\r\nX-A: 1" * 9, b"x")), "malformed_request"),
+        (form((FILE, b"\r\n--b0und4ryx" * 17)), "malformed_request"),
+        (b"not a form at all", "malformed_request"),
+    ],
+)
+async def test_a_broken_form_is_refused(body: bytes, code: str) -> None:
+    engine = FakeEngine()
+    async with client(engine) as session:
+        problem(await session.post("/v1/detections", content=body, headers=FORM), 400, code)
+    assert not engine.asked
+
+
+@pytest.mark.parametrize("boundary", ["", "; boundary=", "; boundary=" + "x" * 300])
+async def test_a_form_needs_a_usable_boundary(boundary: str) -> None:
+    async with client(FakeEngine()) as session:
+        headers = {"Content-Type": "multipart/form-data" + boundary}
+        response = await session.post("/v1/detections", content=b"--x\r\n", headers=headers)
+    problem(response, 400, "malformed_request")
+
+
+@pytest.mark.parametrize(
+    ("headers", "chunked"),
+    [
+        (OCTETS, False),
+        (OCTETS, True),
+        (FORM, False),
+        (FORM, True),
+        ({}, False),
+        ({"Content-Type": "text/plain"}, False),
+    ],
+)
+async def test_no_byte_is_an_empty_body(headers: dict[str, str], chunked: bool) -> None:
+    async with client(FakeEngine()) as session:
+        content = pieces(b"", 1) if chunked else b""
+        response = await session.post("/v1/detections", content=content, headers=headers)
+    problem(response, 400, "empty_body")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "image/png"},
+        {"Content-Type": "video/"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        OCTETS | {"Content-Encoding": "gzip"},
+    ],
+)
+async def test_other_content_types_are_refused(headers: dict[str, str]) -> None:
+    async with client(FakeEngine()) as session:
+        response = await session.post("/v1/detections", content=b"x", headers=headers)
+    problem(response, 415, "unsupported_media_type")
+    assert "video/*" in response.headers["accept"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("kind", ["raw", "form"])
+async def test_a_body_over_the_limit_is_refused(chunked: bool, kind: str) -> None:
+    engine = FakeEngine()
+    limit = 100_000
+    for size, fits in [(limit, True), (limit + 1, False), (limit + 50_000, False)]:
+        body = VIDEO[:size] if kind == "raw" else form((FILE, VIDEO[:size]))
+        async with client(engine, settings(bytes=limit)) as session:
+            response = await session.post(
+                "/v1/detections",
+                content=pieces(body, 9000) if chunked else body,
+                headers=OCTETS if kind == "raw" else FORM,
+            )
+        if fits:
+            assert response.status_code == 200
+        else:
+            assert str(limit) in problem(response, 413, "too_large")["detail"]
+    assert len(engine.asked) == 1
+
+
+async def test_an_endless_epilogue_is_cut_off() -> None:
+    body = form((FILE, b"x")) + b"e" * 200_000
+    async with client(FakeEngine(), settings(bytes=100_000)) as session:
+        response = await session.post("/v1/detections", content=pieces(body, 999), headers=FORM)
+    problem(response, 413, "too_large")
+
+
+async def test_a_slow_body_is_cut_off() -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x"
+            await asyncio.sleep(0.02)
+
+    limits = settings(upload_seconds=0.1, drain_seconds=0.1)
+    async with client(FakeEngine(), limits) as session:
+        response = await session.post("/v1/detections", content=slow(), headers=OCTETS)
+    problem(response, 408, "slow_body")
