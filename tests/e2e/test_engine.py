@@ -1,0 +1,199 @@
+"""The whole way on real parts: real video, real detector, real ONNX Runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from service.engine import DetectionOptions, Event, Finished, Media, Progress, SegmentScored
+from service.errors import NotReady, Undecodable
+from service.local_engine import LocalEngine
+from service.report import Report
+from service.settings import Limits, ModelSettings, Settings
+from tests import media
+from tests.onnx_models import CONTRACT, brightness_model
+
+LIT_FACE = 4
+"""The face, from left to right, that tests light up."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "brightness.onnx"
+    path.write_bytes(brightness_model())
+    return path
+
+
+@pytest.fixture(scope="module")
+def lit_video() -> bytes:
+    """Four seconds of six faces, one of them lit up during the third second alone."""
+    frames = media.group_frames(100, drift=0.2)
+    x0, y0, x1, y1 = media.group_faces(frames[50])[LIT_FACE]
+    for frame in frames[50:75]:
+        face = frame[int(y0) : int(y1), int(x0) : int(x1)]
+        face[:] = 255 - (255 - face) // 3
+    return media.encode_video(frames)
+
+
+def settings_for(model: Path, **limits: int) -> Settings:
+    return Settings(model=ModelSettings(path=model, batch=7), limits=Limits(**limits))  # type: ignore[arg-type]
+
+
+def as_media(data: bytes) -> Media:
+    return Media(data, hashlib.sha256(data).hexdigest())
+
+
+async def detect(settings: Settings, data: bytes, options: DetectionOptions) -> list[Event]:
+    engine = LocalEngine(settings)
+    await engine.start()
+    try:
+        return [event async for event in engine.detect(as_media(data), options)]
+    finally:
+        await engine.stop()
+
+
+def report_of(events: list[Event]) -> Report:
+    assert isinstance(events[-1], Finished)
+    return events[-1].report
+
+
+async def test_the_lit_face_ranks_first_and_in_its_second_only(
+    model: Path, lit_video: bytes
+) -> None:
+    events = await detect(settings_for(model), lit_video, DetectionOptions(detail="full"))
+    report = report_of(events)
+    assert len(report.faces) == 6
+    by_side = sorted(report.faces, key=lambda face: face.segments[0].box[0])
+    lit = by_side[LIT_FACE]
+    assert lit.score == report.score == max(face.score for face in report.faces)
+    scores = [segment.score for segment in lit.segments]
+    assert [(s.start, s.end) for s in lit.segments] == [
+        pytest.approx((second, second + 1.0)) for second in range(4)
+    ]
+    assert int(np.argmax(scores)) == 2
+    rest = scores[:2] + scores[3:]
+    assert scores[2] - max(rest) > 0.05
+    assert max(rest) - min(rest) < 0.01
+    assert report.coverage.clips_scored == 6 * 20
+    assert report.coverage.longest_unscored == pytest.approx(0.0, abs=1e-6)
+    assert report.media.sha256 == hashlib.sha256(lit_video).hexdigest()
+    assert report.media.duration == pytest.approx(4.0)
+
+
+async def test_events_tell_every_segment_once_before_the_report(
+    model: Path, lit_video: bytes
+) -> None:
+    events = await detect(settings_for(model), lit_video, DetectionOptions())
+    report = report_of(events)
+    told = [(e.face, e.segment) for e in events if isinstance(e, SegmentScored)]
+    final = [(face.id, segment) for face in report.faces for segment in face.segments]
+    assert sorted(told, key=str) == sorted(final, key=str)
+    first = next(n for n, event in enumerate(events) if isinstance(event, SegmentScored))
+    assert first < len(events) / 2, "segments must come while the work goes on"
+    positions = [event.position for event in events if isinstance(event, Progress)]
+    assert positions == sorted(positions)
+    assert len(set(positions)) > 3
+
+
+async def test_single_frame_models_use_the_same_contract(tmp_path: Path, lit_video: bytes) -> None:
+    path = tmp_path / "single.onnx"
+    path.write_bytes(brightness_model(CONTRACT.model_copy(update={"clip_length": 1})))
+    report = report_of(
+        await detect(settings_for(path), lit_video, DetectionOptions(sampling="paper"))
+    )
+    assert report.model.clip_length == 1
+    assert report.coverage.frames_decoded == 80
+    # The detector may lose the face for a frame while the light goes on or off.
+    assert 6 * 80 * 0.97 <= report.coverage.clips_scored <= 6 * 80
+
+
+async def test_explain_adds_a_map_to_each_segment(model: Path, lit_video: bytes) -> None:
+    options = DetectionOptions(sampling="paper", explain=True)
+    report = report_of(await detect(settings_for(model), lit_video, options))
+    for face in report.faces:
+        for segment in face.segments:
+            assert segment.cam_png is not None
+            png = np.frombuffer(base64.b64decode(segment.cam_png), np.uint8)
+            assert cv2.imdecode(png, cv2.IMREAD_UNCHANGED).shape == (32, 32)  # type: ignore[union-attr]
+
+
+async def test_a_video_without_faces_says_so(model: Path) -> None:
+    report = report_of(
+        await detect(settings_for(model), media.numbered_video(50), DetectionOptions())
+    )
+    assert report.verdict == "no_face"
+    assert report.score is None
+    assert report.coverage.longest_unscored == pytest.approx(2.0)
+
+
+async def test_a_video_shorter_than_a_clip_is_unable_not_real(model: Path) -> None:
+    report = report_of(await detect(settings_for(model), media.group_video(4), DetectionOptions()))
+    assert report.verdict == "unable"
+    assert report.coverage.frames_with_face == 4
+
+
+async def test_without_a_usable_model_it_is_not_ready_and_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    for content in (None, b"corrupt"):
+        path = tmp_path / "wanted.onnx"
+        if content is not None:
+            path.write_bytes(content)
+        engine = LocalEngine(settings_for(path))
+        await engine.start()
+        readiness = engine.readiness()
+        assert not readiness.ready
+        assert "wanted.onnx" in readiness.missing[0]
+        assert str(tmp_path) not in readiness.missing[0]
+        with pytest.raises(NotReady, match=r"wanted\.onnx"):
+            await anext(engine.detect(as_media(b""), DetectionOptions()))
+        await engine.stop()
+
+
+async def test_a_failed_or_abandoned_detection_frees_its_slot(
+    model: Path, lit_video: bytes
+) -> None:
+    engine = LocalEngine(settings_for(model, concurrency=1))
+    await engine.start()
+    with pytest.raises(Undecodable):
+        await anext(engine.detect(as_media(b"text"), DetectionOptions()))
+    events = engine.detect(as_media(lit_video), DetectionOptions())
+    await anext(events)
+    assert engine.readiness().running == 1
+    await events.aclose()  # type: ignore[attr-defined]
+    assert engine.readiness().running == 0
+    task = asyncio.create_task(_last(engine, lit_video))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert engine.readiness().running == 0
+    assert isinstance(await _last(engine, media.numbered_video(10)), Finished)
+    await engine.stop()
+
+
+async def test_no_more_videos_run_at_once_than_allowed(model: Path) -> None:
+    engine = LocalEngine(settings_for(model, concurrency=2))
+    await engine.start()
+    video = media.group_video(20)
+    tasks = [asyncio.create_task(_last(engine, video)) for _ in range(5)]
+    most = 0
+    while not all(task.done() for task in tasks):
+        most = max(most, engine.readiness().running)
+        await asyncio.sleep(0.005)
+    results = [task.result() for task in tasks]
+    assert most == 2
+    faces = [result.report.faces for result in results if isinstance(result, Finished)]
+    assert len(faces) == 5
+    assert all(each == faces[0] for each in faces), "company must not change scores"
+    await engine.stop()
+
+
+async def _last(engine: LocalEngine, data: bytes) -> Event:
+    return [event async for event in engine.detect(as_media(data), DetectionOptions())][-1]
