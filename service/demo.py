@@ -57,7 +57,7 @@ def make_demo(
 ) -> Demo:
     """Make the clip; ``face`` counts the people from left to right, from 0."""
     photograph = group_photograph()
-    detector = load_detector("mtcnn", None)
+    detector = load_detector(kind="mtcnn")
     faces = sorted(detector.detect(photograph), key=lambda each: each.box[0])
     moves = _camera(round(seconds * FPS), photograph.shape[1], photograph.shape[0])
     frames = [_shot(photograph, move) for move in moves]

@@ -58,8 +58,8 @@ class ModelSettings(BaseModel):
 class FaceSettings(BaseModel):
     """Which detector finds the faces."""
 
-    detector: Literal["mtcnn", "insightface"] = Field(
-        "mtcnn", description="mtcnn is built in; insightface needs faces.path"
+    detector: Literal["auto", "mtcnn", "insightface"] = Field(
+        "auto", description="auto takes insightface where faces.path is set, else mtcnn"
     )
     path: Path | None = Field(None, description="InsightFace detection model or pack folder")
 
