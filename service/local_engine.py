@@ -155,4 +155,4 @@ class LocalEngine:
 
     def _load_detector(self) -> FaceDetector:
         faces = self._settings.faces
-        return load_detector(faces.path, kind=faces.detector)
+        return load_detector(faces.detector, faces.path)
