@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from model_export.clrnet import EXPANSION, CLRNet
 from model_export.detector import Detector
-from model_export.keras_file import KerasFile, KerasImportError
+from model_export.errors import KerasImportError
+from model_export.keras_file import KerasFile
 from model_export.mesonet import Meso4, MesoInception4, pooled_size
 from model_export.shallownet import ShallowNetV3, unpadded_size
 from model_export.xception import HeadActivation, Xception

@@ -20,6 +20,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.errors import KerasImportError
+
 MAX_LAYERS = 4096
 MAX_WEIGHTS_PER_LAYER = 16
 MAX_ARRAY_BYTES = 1 << 30
@@ -27,10 +29,6 @@ MAX_TOTAL_BYTES = 4 << 30
 MAX_CONFIG_CHARACTERS = 16 << 20
 _NEW_ROOTS = ("layers", "_layer_checkpoint_dependencies")
 _ZIP = b"PK\x03\x04"
-
-
-class KerasImportError(Exception):
-    """A Keras file cannot be taken over; the message says why, for the person who gave it."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from torch import nn
 
 from model_export.architectures import ARCHITECTURES, MAX_SIZE, MIN_SIZE, Architecture, Size
 from model_export.detector import Detector
-from model_export.keras_file import KerasFile, KerasImportError, KerasLayer, open_keras
+from model_export.errors import KerasImportError
+from model_export.keras_file import KerasFile, KerasLayer, open_keras
 from model_export.keras_layers import Shapes, assign, keras_shapes, kind_of
 
 

@@ -1,0 +1,259 @@
+"""Writing a detector as a self-describing ONNX model, checked before it gets its name.
+
+The contract (inputs, outputs, metadata) is ``service.classifier.contract``'s.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from torch import Tensor, nn
+
+from model_export import onnx_conv_lstm
+from model_export.detector import Detector
+from model_export.errors import ExportError
+from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
+
+PROBABILITY_TOLERANCE = 1e-5
+"""Largest difference of ``fake_probability`` between ONNX Runtime and PyTorch."""
+CAM_TOLERANCE = 1e-4
+"""The same for ``cam``, over its largest value."""
+CHECKED_BATCHES = (1, 2, 5)
+HALF_MIN_ELEMENTS = 1024
+"""Smaller arrays stay float32 in a half-precision file: nothing is gained by them."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What happens to pixel values first: x / divisor + shift.
+
+    The default is [0, 1], as the published weights expect. ``Scaling(63.75, -2.0)`` is
+    (x / 255 - 0.5) * 4.
+    """
+
+    divisor: float = 255.0
+    shift: float = 0.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Scaled float32 of pixel values 0 to 255, any shape and dtype."""
+        scaled = x.to(torch.float32) / self.divisor
+        return scaled + self.shift if self.shift else scaled
+
+
+class ScoredClips(nn.Module):
+    """A detector from pixels to the contract's outputs: what an export computes."""
+
+    def __init__(self, model: Detector, scaling: Scaling) -> None:
+        super().__init__()
+        self.model = model
+        self.scaling = scaling
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
+        """P(fake) (N,), and the CAM (N, T, h, w) if there is one, of uint8 (N, T, H, W, 3) RGB."""
+        features = self.model.features(self.scaling(clips.permute(0, 1, 4, 2, 3)))
+        probability = self.model.fake_probability(self.model.classify(features))
+        return (probability, self.model.cam(features)) if self.model.has_cam else (probability,)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What the check of an export measured."""
+
+    path: Path
+    bytes_written: int
+    probability_difference: float
+    cam_difference: float
+    """Relative to the map's largest value; 0 where the architecture has no CAM."""
+
+
+def export(
+    model: Detector,
+    path: Path,
+    contract: ModelContract,
+    *,
+    scaling: Scaling | None = None,
+    half_weights: bool = False,
+) -> ExportReport:
+    """Write ``model`` as ONNX to ``path``, replacing it in one step, or raise ``ExportError``.
+
+    T, H and W come from ``contract``, whose ``precision`` is filled in here. Before the file gets
+    its name it is run in ONNX Runtime on random clips in several batch sizes and compared with
+    PyTorch. ``half_weights`` stores kernels as float16, which are widened when the model is
+    loaded: sums stay float32, and the comparison is against the rounded weights.
+    """
+    if contract.architecture != model.architecture:
+        raise ExportError(f"the contract says {contract.architecture}, not {model.architecture}")
+    precision = "float16 weights, float32 sums" if half_weights else "float32"
+    contract = contract.model_copy(update={"precision": precision})
+    training = model.training
+    scored = ScoredClips(_rounded(model) if half_weights else model, scaling or Scaling()).eval()
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        graph = _graph(scored, contract)
+        if half_weights:
+            _store_half(graph)
+        helper.set_model_props(graph, contract.dump())
+        onnx.checker.check_model(graph)
+        onnx.save(graph, partial)
+        del graph
+        report = _check(scored, partial, path, contract)
+        os.replace(partial, path)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+        model.train(training)
+    return report
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """SHA-256 (hexadecimal) of a model's parameters and buffers, by name, type, shape, value."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def random_clips(shape: tuple[int, int, int, int, int], seed: int = 0) -> NDArray[np.uint8]:
+    """uint8 (N, T, H, W, 3): by turns noise and smooth patches, at different brightness."""
+    rng = np.random.default_rng(seed)
+    count, steps, height, width, _ = shape
+    coarse = rng.integers(0, 256, (count, steps, 4, 4, 3))
+    rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
+    clips = coarse[:, :, rows][:, :, :, columns]
+    clips[::2] = rng.integers(0, 256, clips[::2].shape)
+    return np.asarray(clips * rng.uniform(0.3, 1.0, (count, 1, 1, 1, 1)), dtype=np.uint8)
+
+
+def _rounded(model: Detector) -> Detector:
+    rounded = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in rounded.parameters():
+            if _halved(tuple(parameter.shape)):
+                parameter.copy_(parameter.half().float())
+                if not torch.isfinite(parameter).all():
+                    raise ExportError("the weights do not fit into half precision")
+    return rounded
+
+
+def _halved(shape: tuple[int, ...]) -> bool:
+    return len(shape) > 1 and int(np.prod(shape)) >= HALF_MIN_ELEMENTS
+
+
+def _graph(scored: ScoredClips, contract: ModelContract) -> onnx.ModelProto:
+    size = (contract.clip_length, contract.input_height, contract.input_width, 3)
+    # Two clips: a batch of one would be taken for a fixed size.
+    example = torch.from_numpy(random_clips((2, *size)))
+    outputs = [PROBABILITY_NAME, CAM_NAME] if scored.model.has_cam else [PROBABILITY_NAME]
+    with onnx_conv_lstm.placeholders(scored), _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            scored,
+            (example,),
+            dynamo=True,
+            input_names=[INPUT_NAME],
+            output_names=outputs,
+            dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("N")}},
+            verbose=False,
+        )
+    assert program is not None
+    graph = program.model_proto
+    onnx_conv_lstm.expand(graph)
+    _strip(graph)
+    return graph
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter, which reports on its own dependencies and progress."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _strip(graph: onnx.ModelProto) -> None:
+    """Remove what the exporter notes about the source, stack traces with file names among it."""
+    graph.producer_name, graph.producer_version, graph.doc_string = "model_export", "", ""
+    body = graph.graph
+    del body.value_info[:]
+    for part in (body, *body.node, *body.initializer, *body.input, *body.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    del graph.metadata_props[:]
+
+
+def _store_half(graph: onnx.ModelProto) -> None:
+    casts = []
+    for tensor in graph.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or not _halved(tuple(tensor.dims)):
+            continue
+        values = numpy_helper.to_array(tensor)
+        halves = values.astype(np.float16)
+        if not np.array_equal(halves.astype(np.float32), values):
+            continue  # Made by the exporter, not a rounded parameter.
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(halves, f"{name}/half"))
+        casts.append(
+            helper.make_node("Cast", [tensor.name], [name], name, to=onnx.TensorProto.FLOAT)
+        )
+    nodes = list(graph.graph.node)
+    del graph.graph.node[:]
+    graph.graph.node.extend([*casts, *nodes])
+
+
+def _check(scored: ScoredClips, partial: Path, path: Path, contract: ModelContract) -> ExportReport:
+    """Compare ``partial`` with PyTorch. Raises ``ExportError`` where they differ too much."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Not the service's session: the reference provider, for this comparison alone.
+    session = onnxruntime.InferenceSession(  # noqa: TID251
+        str(partial), options, providers=["CPUExecutionProvider"]
+    )
+    size = (contract.clip_length, contract.input_height, contract.input_width, 3)
+    probability_difference = cam_difference = 0.0
+    for seed, count in enumerate(CHECKED_BATCHES):
+        clips = random_clips((count, *size), seed)
+        with torch.no_grad():
+            wanted = [output.numpy() for output in scored(torch.from_numpy(clips))]
+        found = session.run(None, {INPUT_NAME: clips})
+        for name, mine, theirs in zip(
+            (PROBABILITY_NAME, CAM_NAME), wanted, found, strict=len(wanted) == 2
+        ):
+            if theirs.shape != mine.shape or not np.isfinite(theirs).all():
+                raise ExportError(f"the exported model's {name} is not finite or of another shape")
+            difference = float(np.abs(theirs - mine).max())
+            if name == PROBABILITY_NAME:
+                probability_difference = max(probability_difference, difference)
+            else:
+                difference /= max(float(np.abs(mine).max()), 1e-6)
+                cam_difference = max(cam_difference, difference)
+    if not (probability_difference <= PROBABILITY_TOLERANCE and cam_difference <= CAM_TOLERANCE):
+        raise ExportError(
+            f"the exported model differs from PyTorch by {probability_difference:.1e} in "
+            f"{PROBABILITY_NAME} (allowed: {PROBABILITY_TOLERANCE:.0e}) and by "
+            f"{cam_difference:.1e} of its largest value in {CAM_NAME} (allowed: "
+            f"{CAM_TOLERANCE:.0e}); no file was written"
+        )
+    return ExportReport(path, partial.stat().st_size, probability_difference, cam_difference)
