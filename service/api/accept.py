@@ -31,7 +31,7 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-def require_json(request: Request) -> None:
+async def require_json(request: Request) -> None:
     """Dependency of routes that answer in JSON."""
     accept = ",".join(request.headers.getlist("accept"))
     if accept and not json_accepted(accept):

@@ -84,7 +84,7 @@ def router(engine: Engine, limits: Limits, metrics: Metrics) -> APIRouter:
     """The route that scores videos."""
     routes = APIRouter(tags=["detections"])
 
-    def admit() -> None:
+    async def admit() -> None:
         """Turn a request away before its body is read: the place for all back-pressure."""
         require_ready(engine)
 

@@ -121,15 +121,15 @@ def responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     """Make the app answer every error it knows with a problem document."""
 
-    def service_error(request: Request, error: Exception) -> JSONResponse:
+    async def service_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ServiceError)
         return response(error, request.state.request_id)
 
-    def http_error(request: Request, error: Exception) -> JSONResponse:
+    async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         return response(_known(error), request.state.request_id, error.headers)
 
-    def invalid(request: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         return response(MalformedRequest(_first_fault(error)), request.state.request_id)
 

@@ -1,0 +1,134 @@
+"""A server in a process of its own, and what that process does to the disk."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Trace:
+    """What a process did to the disk while it was watched."""
+
+    written: int = 0
+    """Bytes."""
+    files: set[str] = field(default_factory=set)
+    """Left in its working or temporary folder."""
+    opened: set[str] = field(default_factory=set)
+    """Regular files, deleted ones as well, that it held open for writing at some moment."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing of note was written, left or opened."""
+        return self.written < 64 * 1024 and not self.files and not self.opened
+
+
+class ServerProcess:
+    """A running server."""
+
+    def __init__(self, pid: int, port: int, folder: Path) -> None:
+        self.pid = pid
+        self.url = f"http://127.0.0.1:{port}"
+        self._folder = folder
+
+    @contextmanager
+    def watched(self) -> Iterator[Trace]:
+        """Watch the process during the block; the trace is complete after it."""
+        trace = Trace()
+        files, opened, written = self._files(), self._open_files(), self._written()
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.is_set():
+                trace.opened |= self._open_files() - opened
+                time.sleep(0.001)
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            yield trace
+        finally:
+            ended.set()
+            watcher.join()
+            trace.written = self._written() - written
+            trace.files = self._files() - files
+
+    def limit(self, name: str) -> list[str]:
+        """Soft and hard value of a resource limit, as the kernel names it."""
+        lines = Path(f"/proc/{self.pid}/limits").read_text().splitlines()
+        line = next(line for line in lines if line.startswith(name))
+        return line.removeprefix(name).split()[:2]
+
+    def _written(self) -> int:
+        lines = Path(f"/proc/{self.pid}/io").read_text().splitlines()
+        return int(dict(line.split(": ") for line in lines)["write_bytes"])
+
+    def _files(self) -> set[str]:
+        return {str(path) for path in self._folder.rglob("*")}
+
+    def _open_files(self) -> set[str]:
+        found = set()
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                target = os.readlink(entry)
+                flags = (entry.parent.parent / "fdinfo" / entry.name).read_text()
+            except FileNotFoundError:
+                continue
+            # Modules imported late are opened for reading only.
+            writable = int(flags.split("flags:")[1].split()[0], 8) & os.O_ACCMODE
+            if writable and target.startswith("/") and not target.startswith(("/dev/", "/proc/")):
+                found.add(target)
+        return found
+
+
+@contextmanager
+def process(
+    command: list[str], port: int, folder: Path, environment: Mapping[str, str]
+) -> Iterator[ServerProcess]:
+    """Run a server until the end of the block; ``folder`` is its home, work and temporary one."""
+    variables = dict(os.environ) | {
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(folder),
+        "HOME": str(folder),
+    }
+    running = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=variables | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert running.poll() is None, running.communicate()[1].decode()
+            assert time.monotonic() < deadline
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/v2/health/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield ServerProcess(running.pid, port, folder)
+    finally:
+        running.terminate()
+        running.communicate(timeout=30)
