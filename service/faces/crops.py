@@ -48,10 +48,8 @@ def crop(
     x0, y0, x1, _ = square(box, margin)
     side = max(1, round(x1 - x0))
     left, top = round(x0), round(y0)
-    if side > 4 * max(height, width):
-        # Mostly padding: sampled straight into the output, so that no square of that side is
-        # ever held. No real face is so much larger than its frame.
-        return _sampled(rgb, (left, top), side, size)
+    if side > 1.5 * max(height, width):
+        return _mostly_padding(rgb, (top, left), side, size)
     inside = rgb[max(0, top) : top + side, max(0, left) : left + side]
     missing = (
         max(0, -top),
@@ -69,14 +67,19 @@ def crop(
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _sampled(
+def _mostly_padding(
     rgb: NDArray[np.uint8], corner: tuple[int, int], side: int, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Nearest pixels of a square, the frame's edge repeated: uint8 (*size, 3)."""
-    rows, columns = (
-        np.clip(np.floor(start + (np.arange(count) + 0.5) * side / count), 0, length - 1).astype(
-            np.intp
-        )
-        for start, count, length in zip(corner[::-1], size, rgb.shape[:2], strict=True)
+    """Resizes first and pads then, so that no square of that side is ever held; ``corner`` is
+    (top, left). The frame lands on whole pixels of the crop, half a pixel off at most."""
+    first, last = (
+        [
+            min(max(round((place - start) * length / side), low), length - 1 + low)
+            for place, start, length in zip(places, corner, size, strict=True)
+        ]
+        for places, low in (((0, 0), 0), (rgb.shape[:2], 1))
     )
-    return np.ascontiguousarray(rgb[rows[:, None], columns[None, :]])
+    last = [max(begin + 1, end) for begin, end in zip(first, last, strict=True)]
+    frame = cv2.resize(rgb, (last[1] - first[1], last[0] - first[0]), interpolation=cv2.INTER_AREA)
+    beyond = (first[0], size[0] - last[0], first[1], size[1] - last[1])
+    return np.asarray(cv2.copyMakeBorder(frame, *beyond, cv2.BORDER_REPLICATE), dtype=np.uint8)

@@ -21,9 +21,11 @@ def thumbnail(rgb: NDArray[np.uint8]) -> Thumbnail:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.float32)
 
 
-def is_cut(before: Thumbnail, after: Thumbnail, threshold: float) -> bool:
-    """Whether ``after`` shows another scene: the mean grey difference exceeds ``threshold``
-    once a common change of brightness (a flash, a fade) is taken out."""
-    change = after - before
-    change -= np.median(change)
-    return bool(np.mean(np.abs(change)) > threshold)
+def scene_change(before: Thumbnail, after: Thumbnail) -> float:
+    """Mean difference in grey levels, a change of brightness and contrast (a flash, a fade)
+    taken out: large at a cut."""
+    return float(np.mean(np.abs(_level(after) - _level(before))))
+
+
+def _level(thumb: Thumbnail) -> Thumbnail:
+    return thumb - np.median(thumb)

@@ -65,8 +65,7 @@ class MTCNN:
             rgb = _resize(rgb, height * shrink, width * shrink)
         boxes = self._propose(rgb)
         boxes, _, _ = self._refine("rnet", rgb, boxes, self.settings.thresholds[1])
-        squares = boxes
-        boxes, scores, landmarks = self._refine("onet", rgb, squares, self.settings.thresholds[2])
+        boxes, scores, landmarks = self._refine("onet", rgb, boxes, self.settings.thresholds[2])
         # The shrunk sides are rounded to whole pixels, so each axis has its own exact scale.
         scale = np.asarray([width / rgb.shape[1], height / rgb.shape[0]])
         boxes = boxes * np.tile(scale, 2)
@@ -116,6 +115,7 @@ class MTCNN:
         Gives the better-placed boxes kept (squared again after R-Net), their probabilities and,
         after O-Net, landmarks (N, 5, 2); best first.
         """
+        squares = squares[_usable(rgb, squares)]
         if not len(squares):
             return np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2))
         patches = _patches(rgb, squares, SIDE[network])
@@ -154,19 +154,42 @@ def _squares(boxes: Boxes) -> Boxes:
 
 
 def _patches(rgb: NDArray[np.uint8], squares: Boxes, side: int) -> NDArray[np.uint8]:
-    """The squares (N, 4) of one frame as uint8 (N, side, side, 3); mid-grey beyond its edges,
-    which is the networks' zero."""
+    """The squares (N, 4), in whole pixels, of one frame as uint8 (N, side, side, 3); mid-grey
+    beyond its edges, which is the networks' zero.
+
+    Shrunk by area averaging: taking single pixels instead (as the package does) lets through
+    false faces where texture aliases.
+    """
+    height, width = rgb.shape[:2]
     patches = np.empty((len(squares), side, side, 3), dtype=np.uint8)
-    for patch, (x0, y0, x1, y1) in zip(patches, squares, strict=True):
-        step = max(x1 - x0, 1e-3) / (side - 1)
-        to_frame = np.asarray([[step, 0, x0], [0, max(y1 - y0, 1e-3) / (side - 1), y0]])
-        cv2.warpAffine(
-            rgb,
-            to_frame,
+    for patch, (x0, y0, x1, y1) in zip(patches, np.rint(squares).astype(int).tolist(), strict=True):
+        inside = rgb[max(0, y0) : y1, max(0, x0) : x1]
+        beyond = (max(0, -y0), max(0, y1 - height), max(0, -x0), max(0, x1 - width))
+        if any(beyond):
+            grey = (127, 127, 127)
+            inside = np.asarray(
+                cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_CONSTANT, value=grey), dtype=np.uint8
+            )
+        shrinks = inside.shape[0] > side
+        cv2.resize(
+            inside,
             (side, side),
             dst=patch,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(127, 127, 127),
+            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
         )
     return patches
+
+
+def _usable(rgb: NDArray[np.uint8], squares: Boxes) -> NDArray[np.bool_]:
+    """Which squares (N, 4) show some of the frame and are of a size that can be cut out: the
+    networks' offsets are not bounded, a picture could be made to draw huge boxes."""
+    height, width = rgb.shape[:2]
+    side = squares[:, 2] - squares[:, 0]
+    shown = (
+        (squares[:, 2] > 1)
+        & (squares[:, 3] > 1)
+        & (squares[:, 0] < width - 1)
+        & (squares[:, 1] < height - 1)
+    )
+    usable: NDArray[np.bool_] = shown & (side >= 4) & (side <= 2 * max(height, width))
+    return usable

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.faces.association import interpolate, pair_up
-from service.faces.cuts import Thumbnail, is_cut, thumbnail
+from service.faces.cuts import Thumbnail, scene_change, thumbnail
 from service.faces.detector import Box, Detection, FaceDetector
 from service.video.frames import Frame
 
@@ -45,8 +45,8 @@ class TrackerSettings:
     """Seconds a face may be missed and still be the same appearance."""
     longest_gap: float = 5.0
     """Seconds between two sampled runs over which a face in the same place is the same one."""
-    cut_difference: float = 20.0
-    """Mean change of grey levels (0 to 255) that is a cut; see :func:`is_cut`."""
+    cut_difference: float = 22.0
+    """Mean change of grey levels (0 to 255) that is a cut; see :func:`scene_change`."""
     look_ahead: int = 10
     """Frames held back while a face is missed or unsure: bounds memory."""
 
@@ -150,7 +150,7 @@ class _Pass:
         last = self.held[-1] if self.held else None
         starts_run = last is None or frame.index != last.frame.index + 1
         run = 0 if last is None else last.run + starts_run
-        cut = last is not None and is_cut(last.thumb, thumb, self.settings.cut_difference)
+        cut = last is not None and scene_change(last.thumb, thumb) > self.settings.cut_difference
         self.held.append(_Slot(frame, thumb, run, cut))
         self.undetected += 1
         if starts_run or ends_run or self.undetected >= self.settings.detect_every:
