@@ -90,9 +90,9 @@ def _camera(count: int, width: int, height: int) -> list[NDArray[np.float64]]:
     moves = []
     for number in range(count):
         phase = number / max(1, count - 1)
-        zoom = (1.02 + 0.1 * phase) * max(_WIDTH / width, _HEIGHT / height)
-        x = width / 2 + 12 * math.sin(2 * math.pi * phase)
-        y = height * (0.46 + 0.03 * phase)
+        zoom = (1.01 + 0.03 * phase) * max(_WIDTH / width, _HEIGHT / height)
+        x = width / 2 + 8 * math.sin(2 * math.pi * phase)
+        y = height * (0.42 + 0.03 * phase)
         moves.append(
             np.array([[zoom, 0, _WIDTH / 2 - zoom * x], [0, zoom, _HEIGHT / 2 - zoom * y]])
         )
