@@ -20,7 +20,6 @@ from service.video.container import open_container, video_stream
 from service.video.deadline import Deadline
 from service.video.frames import Frame
 
-
 _DECODE_TIMES_ONLY = frozenset({"avi", "asf"})
 """Containers whose packets say when to decode, not when to show: with B-frames FFmpeg gives the
 former as the latter, which is the wrong frame by one or two."""
