@@ -40,7 +40,7 @@ _RAISES = (
     errors.NotReady,
 )
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BYTES = {"type": "string", "format": "binary", "minLength": 1}
 
 _BODY = {
     "required": True,
@@ -50,12 +50,12 @@ _BODY = {
             "schema": {
                 "type": "object",
                 "required": ["file"],
-                "properties": {"file": {"type": "string", "format": "binary"}},
+                "properties": {"file": _BYTES},
                 "additionalProperties": False,
             }
         },
-        "video/*": _BINARY,
-        "application/octet-stream": _BINARY,
+        "video/*": {"schema": _BYTES},
+        "application/octet-stream": {"schema": _BYTES},
     },
 }
 

@@ -67,6 +67,9 @@ class _Buffer:
     def upload(self) -> Upload:
         return Upload(self._bytes.getvalue(), self._hash.hexdigest())
 
+    def release(self) -> None:
+        self._bytes.close()
+
 
 class _Form:
     """Parses multipart/form-data and passes the bytes of its one part on."""
@@ -194,10 +197,14 @@ async def receive(
         async with asyncio.timeout(seconds):
             async for chunk in chunks:
                 sink.write(chunk)
+        sink.close()
+        return buffer.upload()
     except TimeoutError as error:
         raise SlowBody(f"The body did not arrive within {seconds:g} seconds.") from error
-    sink.close()
-    return buffer.upload()
+    finally:
+        # A form and its parser refer to each other: without this the bytes would stay until the
+        # next garbage collection.
+        buffer.release()
 
 
 def _is_raw(kind: bytes) -> bool:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import hashlib
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
 
+from service.errors import TooLarge
+from service.sources.upload import receive
 from tests.api.client import OCTETS, client, problem, settings
 from tests.api.fakes import FakeEngine
 
@@ -175,3 +180,35 @@ async def test_a_slow_body_is_cut_off() -> None:
     async with client(FakeEngine(), limits) as session:
         response = await session.post("/v1/detections", content=slow(), headers=OCTETS)
     problem(response, 408, "slow_body")
+
+
+@pytest.mark.parametrize("limit", [10_000_000, 7_000_000], ids=["taken", "refused"])
+@pytest.mark.parametrize("kind", ["raw", "form"])
+async def test_memory_is_one_body_and_free_at_once(kind: str, limit: int) -> None:
+    size = 8_000_000
+    head = form((FILE, b""), end=False)[:-2] if kind == "form" else b""
+    tail = b"\r\n--b0und4ry--\r\n" if kind == "form" else b""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield head or b"x"
+        for _ in range(size // 10_000):
+            yield bytes(10_000)
+        yield tail
+
+    gc.disable()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        content_type = FORM["Content-Type"] if kind == "form" else "video/mp4"
+        with contextlib.suppress(TooLarge):
+            upload = await receive(
+                body(), content_type=content_type, content_length=None, limit=limit, seconds=9
+            )
+            assert len(upload.data) >= size
+            del upload
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert after - before < size / 100
+    assert peak - before < 1.2 * size
