@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ MAX_LAYERS = 4096
 MAX_WEIGHTS_PER_LAYER = 16
 MAX_ARRAY_BYTES = 1 << 30
 MAX_TOTAL_BYTES = 4 << 30
+MAX_SPARE_CHUNK_BYTES = 16 << 20
 MAX_CONFIG_CHARACTERS = 16 << 20
 _NEW_ROOTS = ("layers", "_layer_checkpoint_dependencies")
 _ZIP = b"PK\x03\x04"
@@ -83,22 +85,29 @@ def open_keras(path: Path) -> Iterator[KerasFile]:
 
     Raises ``KerasImportError`` for anything that is no such file.
     """
-    digest = _sha256(path)
-    try:
-        handle = h5py.File(path, "r")
-    except OSError as error:
-        # The library's own message names offsets in the file, which help nobody here.
-        raise KerasImportError(
-            f"{path.name} is damaged or truncated: its HDF5 structure ends early"
-        ) from error
-    with handle:
+    with _named(path):
+        digest = _sha256(path)
         try:
-            contents = _contents(handle, path.name, digest)
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
-            raise KerasImportError(
-                f"{path.name} is damaged: its layers cannot be listed"
-            ) from error
+            handle = h5py.File(path, "r")
+        except OSError as error:
+            # The library's own message names offsets in the file, which help nobody here.
+            raise KerasImportError("damaged or truncated: its HDF5 structure ends early") from error
+    with handle:
+        with _named(path):
+            try:
+                contents = _contents(handle, digest)
+            except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
+                raise KerasImportError("damaged: its layers cannot be listed") from error
         yield contents
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the file's name before what is wrong with it."""
+    try:
+        yield
+    except KerasImportError as error:
+        raise KerasImportError(f"{path.name}: {error}") from error.__cause__
 
 
 def _sha256(path: Path) -> str:
@@ -108,17 +117,17 @@ def _sha256(path: Path) -> str:
             stream.seek(0)
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise KerasImportError(f"{path} cannot be read: {error.strerror}") from error
+        raise KerasImportError(f"cannot be read: {error.strerror}") from error
     if start.startswith(_ZIP):
         raise KerasImportError(
-            f"{path.name} is a zip archive (a .keras file?); save the model as HDF5 (.h5) instead"
+            "a zip archive (a .keras file?), not HDF5; save the model as HDF5 (.h5) instead"
         )
     if not h5py.is_hdf5(path):
-        raise KerasImportError(f"{path.name} is no HDF5 file")
+        raise KerasImportError("no HDF5 file")
     return digest
 
 
-def _contents(handle: h5py.File, name: str, digest: str) -> KerasFile:
+def _contents(handle: h5py.File, digest: str) -> KerasFile:
     config = _config(handle)
     if "model_weights" in handle:
         layout, layers = "whole model", _legacy_layers(_group(handle, "model_weights"))
@@ -128,12 +137,12 @@ def _contents(handle: h5py.File, name: str, digest: str) -> KerasFile:
         root = next(root for root in _NEW_ROOTS if root in handle)
         layout, layers = ".weights.h5", _new_layers(_group(handle, root))
     else:
-        raise KerasImportError(f"{name} is an HDF5 file, but holds no Keras model or weights")
+        raise KerasImportError("an HDF5 file, but one that holds no Keras model or weights")
     if not layers:
-        raise KerasImportError(f"{name} holds no layer with weights")
+        raise KerasImportError("it holds no layer with weights")
     total = sum(array.size * 4 for layer in layers for array in layer.arrays)
     if total > MAX_TOTAL_BYTES:
-        raise KerasImportError(f"{name} claims {total >> 20} MiB of weights: too many")
+        raise KerasImportError(f"it claims {total >> 20} MiB of weights: too many")
     return KerasFile(
         layout=layout,
         layers=layers,
@@ -226,6 +235,9 @@ def _dataset(parent: h5py.Group, path: str) -> h5py.Dataset:
         raise KerasImportError(f"'{path}' holds {node.dtype}, not floating-point weights")
     if node.size * 4 > MAX_ARRAY_BYTES:
         raise KerasImportError(f"'{path}' claims {node.size * 4 >> 20} MiB: too large")
+    if node.chunks and math.prod(node.chunks) * 4 > max(node.size * 4, MAX_SPARE_CHUNK_BYTES):
+        # A chunk is unpacked whole, however little of it the array needs.
+        raise KerasImportError(f"'{path}' is stored in pieces larger than itself")
     return node
 
 
