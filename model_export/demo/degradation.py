@@ -6,7 +6,7 @@ network learns to tell resampled pixels from camera pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -43,6 +43,10 @@ class Degradation:
             quality=int(rng.integers(14, 27) if codec == "h264" else rng.integers(60, 96)),
         )
 
+    def without_codec(self) -> Degradation:
+        """The same blur and noise for frames that are encoded elsewhere."""
+        return replace(self, codec="none")
+
     def apply(self, frames: Image) -> Image:
         """Degrade uint8 (T, H, W, 3) RGB; H and W even."""
         result = list(frames)
@@ -54,7 +58,7 @@ class Degradation:
         if self.codec == "jpeg":
             result = [_jpeg(frame, self.quality) for frame in result]
         elif self.codec == "h264":
-            data = encode_video(result, quality=self.quality)
+            data = encode_video(result, quality=self.quality, options={"preset": "veryfast"})
             video = Video(data, VideoLimits(), Deadline(60.0))
             result = [frame.rgb for frame in video.frames(range(len(result)))]
         return np.stack(result)
