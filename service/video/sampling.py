@@ -13,7 +13,8 @@ from service.errors import MalformedRequest, OverLimits
 PAPER_FRAMES = 80
 """Frames a video in the papers: 16 samples of 5."""
 
-PATTERN = r"^(auto|full|paper|stride=\d{1,4}(\.\d{1,3})?)$"
+PATTERN = r"^(auto|full|paper|stride=([1-9]\d{0,3}(\.\d{1,3})?|0\.\d{0,2}[1-9]\d{0,2}))$"
+"""The words for a sampling; a stride is more than 0 and less than 10,000 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,6 @@ def plan(
         starts = np.linspace(0, last, max(1, round(PAPER_FRAMES / length))).astype(np.int64)
     else:
         stride = float(sampling.removeprefix("stride="))
-        if stride <= 0:
-            raise MalformedRequest("the stride must be more than 0 seconds")
         starts = np.searchsorted(times, np.arange(0.0, duration + 1e-9, stride) - 1e-6)
     chosen: list[int] = []
     for start in starts.tolist():

@@ -58,8 +58,28 @@ def test_too_many_windows_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["", "all", "stride=", "stride=-1", "stride=0", "paper ", "stride=1e9"]
+    "word",
+    [
+        "",
+        "all",
+        "stride=",
+        "stride=-1",
+        "stride=0",
+        "stride=0.00",
+        "paper ",
+        "stride=1e9",
+        "stride=0.",
+    ],
 )
 def test_other_words_are_refused(word: str) -> None:
     with pytest.raises(MalformedRequest):
         planned(100, 5, word)
+
+
+@pytest.mark.parametrize(
+    "word", ["stride=0.5", "stride=0.05", "stride=0.040", "stride=1", "stride=10.25"]
+)
+def test_strides_are_seconds(word: str) -> None:
+    made = planned(25 * 20, 1, word)
+    stride = float(word.removeprefix("stride="))
+    assert len(made.starts) == pytest.approx(min(20 / stride, 500), abs=1)
