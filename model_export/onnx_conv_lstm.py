@@ -74,6 +74,11 @@ def expand(model: onnx.ModelProto) -> None:
         nodes += _expanded(node) if node.domain == _DOMAIN else [node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+    # A single step convolves no state: its recurrent weights are of no use in the file.
+    used = {name for node in nodes for name in node.input}
+    weights = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(weights)
     kept = [opset for opset in model.opset_import if opset.domain != _DOMAIN]
     del model.opset_import[:]
     model.opset_import.extend(kept)
