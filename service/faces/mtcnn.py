@@ -91,7 +91,7 @@ class MTCNN:
             offsets, face = self._sessions["pnet"].run(None, {"images": level[None]})
             rows, columns = np.nonzero(face[0] > self.settings.thresholds[0])
             scores = face[0][rows, columns]
-            best = np.argsort(-scores, kind="stable")[: self.settings.most_proposals]
+            best = self._best(scores)
             rows, columns, scores = rows[best], columns[best], scores[best]
             # P-Net's stride is 2: grid cell (row, column) judged the 12-pixel square there.
             corner = np.stack([columns, rows], axis=1) * 2.0
@@ -105,7 +105,13 @@ class MTCNN:
         if not found:
             return np.zeros((0, 4))
         boxes, scores = np.concatenate(found), np.concatenate(found_scores)
-        return _squares(boxes[suppress(boxes, scores, 0.7)[: self.settings.most_proposals]])
+        best = self._best(scores)
+        boxes, scores = boxes[best], scores[best]
+        return _squares(boxes[suppress(boxes, scores, 0.7)])
+
+    def _best(self, scores: Floats) -> NDArray[np.intp]:
+        """Which proposals may go on: suppression takes memory with the square of their number."""
+        return np.argsort(-scores, kind="stable")[: self.settings.most_proposals]
 
     def _refine(
         self, network: Network, rgb: NDArray[np.uint8], squares: Boxes, threshold: float

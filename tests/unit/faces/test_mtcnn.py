@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from service.errors import ModelError
-from service.faces import mtcnn_graphs
+from service.faces import mtcnn, mtcnn_graphs
 from service.faces.detector import Detection
+from service.faces.geometry import Floats, suppress
 from service.faces.mtcnn import MTCNN, MTCNNSettings
 from service.runtime import open_session
 from tests.unit.faces.photograph import SIX_FACES, assert_six_faces, six_people
@@ -69,9 +71,19 @@ def test_noise_holds_no_faces(detector: MTCNN) -> None:
     assert detector.detect(noise) == []
 
 
-def test_proposals_are_bounded(photograph: NDArray[np.uint8]) -> None:
-    few = MTCNN(MTCNNSettings(most_proposals=3, thresholds=(0.0, 0.7, 0.8)))
-    assert len(few.detect(photograph)) <= 3
+def test_proposals_are_bounded(
+    photograph: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers: list[int] = []
+
+    def counted(boxes: Floats, *rest: Any, **named: Any) -> NDArray[np.intp]:
+        numbers.append(len(boxes))
+        return suppress(boxes, *rest, **named)
+
+    monkeypatch.setattr(mtcnn, "suppress", counted)
+    eager = MTCNN(MTCNNSettings(most_proposals=50, thresholds=(0.0, 0.0, 0.8)))
+    eager.detect(photograph)
+    assert max(numbers) == 50
 
 
 def test_threads_share_a_detector(detector: MTCNN, photograph: NDArray[np.uint8]) -> None:
