@@ -278,3 +278,9 @@ def load(path: Path) -> CLRNet:
     model = CLRNet(**saved["model"], dropout=0.0, batch_norm_momentum=0.05)
     model.load_state_dict(saved["weights"])
     return model.eval()
+
+
+def images_seen(log: Path) -> int:
+    """Images a stage was trained on, from its log."""
+    lines = log.read_text().splitlines()
+    return int(json.loads(lines[-1])["images"])

@@ -1,0 +1,126 @@
+"""The model card: every figure in it is read from the model's own metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.classifier.contract import Metric, ModelContract
+
+_TEXT = """# {name} {version}
+
+> {notice}
+
+A small CLRNet (`{architecture}`): {clip_length} consecutive frames of one face, \
+{input_height} x {input_width} pixels, to the probability that the face is forged. \
+{megabytes:.1f} MB, {precision}. It is here so that a fresh clone detects something. \
+It has seen no output of a real deepfake program, only forgeries made by `service.forge`, and \
+says nothing about other kinds.
+
+## Use
+
+For trying out the service, its reports and its interfaces. Not for moderation, evidence or any \
+decision about a person: {wrong} of the real faces below were called fake.
+
+## What it was trained on
+
+{trained_on}
+
+{strategy}
+
+Forgery families (`service.forge`): *self_blend* (a deformed, recoloured copy of the same face), \
+*jitter* (its place and brightness jump from frame to frame), *low_resolution* (as small \
+autoencoders leave it), *swap* (another person's face, colours matched), *mouth* (mouth or lower \
+face from another moment), *expression* (mouth, brows and lids moved). Real clips go through the \
+same blur, noise and compression as forged ones.
+
+## What it reaches
+
+On people seen neither in training nor in validation; the split is by person and fixed by the \
+SHA-256 of the name. Videos are forged, encoded as H.264 and taken through the service's own \
+decoder, detector (MTCNN), tracker and cropper. Intervals are 95 %, drawn over people with \
+replacement: with so few people they are wide, and themselves uncertain.
+
+| figure | value | 95 % interval | measured on |
+|---|---|---|---|
+{metrics}
+
+`clip_auc` is over single clips of {clip_length} frames, `face_auc_2s` over faces scored as the \
+service scores them, by their worst two sustained seconds. Families are each compared with all \
+real clips.
+
+## Does it use time?
+
+{time}
+
+## Verdicts
+
+Calibrated score = sigmoid({scale} * logit(raw) {offset:+}). Below {uncertain_low} a face reads \
+real, from {uncertain_high} fake, between them uncertain. {calibration}. {abstain}
+
+## Limits
+
+- Real deepfakes differ from these forgeries. A high score means traces like those of the families \
+above; a low score does not mean that a video is real.
+- A handful of people in training and in test: skin, age, glasses, beards, lighting and cameras \
+are not covered evenly, and errors differ from person to person, as the table shows.
+- Strong compression, blur and very small faces hide the traces.
+
+## Licence
+
+{licence}
+
+Weights SHA-256: `{weights_sha256}`. How to make it again: \
+[docs/training.md](../../docs/training.md).
+"""
+
+
+def write_card(path: Path, contract: ModelContract, size: int) -> None:
+    """Write the card of a model of ``size`` bytes as Markdown."""
+    point = contract.operating_point
+    fields = contract.model_dump(exclude={"operating_point", "metrics"})
+    wrong = _value(contract, "real faces called fake")
+    path.write_text(
+        _TEXT.format(
+            **fields,
+            megabytes=size / 1e6,
+            wrong=f"{wrong:.0%}",
+            metrics="\n".join(metric_row(metric) for metric in contract.metrics),
+            time=_time(contract),
+            scale=point.scale,
+            offset=point.offset,
+            uncertain_low=point.uncertain_low,
+            uncertain_high=point.uncertain_high,
+            calibration=point.calibration,
+            abstain=f"Every verdict is uncertain: {point.abstain}" if point.abstain else "",
+        )
+    )
+
+
+def metric_row(metric: Metric) -> str:
+    """One line of the card's table."""
+    between = "" if metric.low is None else f"{metric.low:.3f} to {metric.high:.3f}"
+    return f"| {metric.name} | {metric.value:.3f} | {between} | {metric.data} |"
+
+
+def _time(contract: ModelContract) -> str:
+    """What the figures with frames in another order say, in words."""
+    straight = _value(contract, "clip_auc")
+    shuffled = _value(contract, "clip_auc frames shuffled")
+    still = _value(contract, "clip_auc frames middle frame repeated")
+    change = straight - still
+    words = (
+        f"With frames in their order the clip AUC is {straight:.3f}, shuffled {shuffled:.3f}, with "
+        f"the middle frame repeated five times {still:.3f}. "
+    )
+    if change < 0.01:
+        return words + "So it judges single frames: five of them help no more than one."
+    if abs(straight - shuffled) < 0.01:
+        return words + (
+            "So five different frames help over one, as five looks do, but their order hardly "
+            "matters: it does not read motion."
+        )
+    return words + "So it uses the order of frames."
+
+
+def _value(contract: ModelContract, name: str) -> float:
+    return next(metric.value for metric in contract.metrics if metric.name == name)
