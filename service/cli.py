@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,8 @@ from rich.console import Console
 
 from service import __version__
 from service.engine import DetectionOptions, Event, Finished, Media
-from service.errors import MalformedRequest, ServiceError, TooLarge
+from service.errors import MalformedRequest, ModelError, ServiceError, TooLarge
+from service.progress import download_bar, progress_bar
 from service.report import Report
 from service.settings import Settings
 from service.video.sampling import PATTERN
@@ -119,6 +121,39 @@ def demo(model: ModelOption = None) -> None:
     print_demo(report, made)
 
 
+class PackName(StrEnum):
+    """The InsightFace packs whose hashes are known."""
+
+    BUFFALO_SC = "buffalo_sc"
+    BUFFALO_L = "buffalo_l"
+
+
+@app.command("fetch-detector")
+def fetch_detector(
+    pack: Annotated[PackName, typer.Argument(help="buffalo_sc is small, buffalo_l thorough.")],
+    folder: Annotated[Path, typer.Option("--to", help="Folder for the model.", file_okay=False)],
+    accept: Annotated[
+        bool, typer.Option("--accept-licence", help="Do not ask about the licence.")
+    ] = False,
+) -> None:
+    """Download an InsightFace face detector: [bold]for non-commercial research only[/bold].
+
+    The only command that goes to the network. Set DEEPFAKE_FACES__PATH to the printed path.
+    """
+    from service.faces.fetch import LICENCE, PACKS, fetch_pack
+
+    _errors.print(LICENCE)
+    if not accept:
+        typer.confirm("Is that how you will use it?", abort=True, err=True)
+    try:
+        with download_bar(_errors) as show:
+            path = fetch_pack(PACKS[pack.value], folder, progress=show)
+    except ModelError as error:
+        _errors.print(f"[red]Not fetched[/red]: {error}")
+        raise typer.Exit(1) from error
+    typer.echo(path)
+
+
 def _settings(model: Path | None) -> Settings:
     settings = Settings()
     if model is not None:
@@ -138,7 +173,6 @@ def _read(file: Path, settings: Settings) -> Media:
 
 async def _score(media: Media, settings: Settings, options: DetectionOptions) -> Report:
     from service.local_engine import LocalEngine
-    from service.progress import progress_bar
 
     if not re.match(PATTERN, options.sampling):
         raise MalformedRequest("sampling is auto, full, paper or stride=<seconds>")

@@ -1,4 +1,4 @@
-"""A progress bar for a detection in a terminal."""
+"""Progress bars in a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from service.engine import Event
 from service.engine import Progress as Reached
@@ -29,5 +36,18 @@ def progress_bar(console: Console) -> Iterator[Callable[[Event], None]]:
         def show(event: Event) -> None:
             if isinstance(event, Reached):
                 bar.update(task, completed=event.position, total=event.duration, clips=event.clips)
+
+        yield show
+
+
+@contextmanager
+def download_bar(console: Console) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar over a download; feed it the bytes that arrived and, where known, all there are."""
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Fetching", total=None)
+
+        def show(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
 
         yield show

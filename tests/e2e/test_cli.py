@@ -77,3 +77,17 @@ def test_a_missing_model_is_named(video: Path) -> None:
     done = run("score", video, "--model", "nowhere.onnx")
     assert done.returncode == 1
     assert "nowhere.onnx" in done.stderr
+
+
+def test_fetching_a_detector_tells_the_licence_before_anything_else(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "fetch-detector", "buffalo_sc", "--to", tmp_path],
+        input="n\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "non-commercial" in done.stderr
+    assert not any(tmp_path.iterdir())
