@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import scoring
+from service.classifier.cam import normalise
 from service.classifier.classifier import Classifier, ClipScores
 from service.classifier.contract import UNCALIBRATED, UNKNOWN, OperatingPoint
 from service.clips import Clip
@@ -204,8 +205,6 @@ def _box(box: Box) -> BoxOut:
 
 
 def _png(cam: NDArray[np.float32]) -> str:
-    """A map as base64 PNG, grey, its minimum black and its maximum white."""
-    span = float(cam.max() - cam.min())
-    grey = (cam - cam.min()) / span if span > 0 else np.zeros_like(cam)
-    encoded = cv2.imencode(".png", np.round(grey * 255).astype(np.uint8))[1]
-    return base64.b64encode(encoded.tobytes()).decode("ascii")
+    """A map as base64 PNG, grey: black where the authors draw nothing, white at its peak."""
+    grey = np.round(np.clip(normalise(cam), 0, 1) * 255).astype(np.uint8)
+    return base64.b64encode(cv2.imencode(".png", grey)[1].tobytes()).decode("ascii")

@@ -59,7 +59,8 @@ class Segment(_Part):
     clips: tuple[ClipScore, ...] | None = None
     """Only with ``detail=full``."""
     cam_png: str | None = None
-    """Only with ``explain=true``: the class activation map, base64 PNG, 8-bit grey."""
+    """Only with ``explain=true``: the class activation map, base64 PNG, 8-bit grey; black is
+    the lowest fifth of its range, white its peak."""
 
 
 class FaceReport(_Part):
