@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from model_export.demo.command import train_demo
 from model_export.errors import ModelExportError
 
 app = typer.Typer(
@@ -174,3 +175,6 @@ def inspect(
     if inspection.refusal is not None:
         _errors.print(f"Refused: {inspection.refusal}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1)
+
+
+app.command("train-demo")(train_demo)

@@ -85,13 +85,13 @@ def stages(budget: Budget) -> tuple[Stage, Stage]:
     clips = Stage(
         "clips",
         frames=5,
-        steps=1500,
+        steps=3000,
         pairs=6,
-        rate=4e-4,
+        rate=6e-4,
         seconds=budget.clip_seconds,
         warmup=50,
         average=0.99,
-        check_every=50,
+        check_every=100,
     )
     return frames, clips
 
