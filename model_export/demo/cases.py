@@ -45,13 +45,18 @@ class Case:
     first_frames: tuple[int, ...]
 
 
-def make_cases(person: str, runs: Mapping[str, Sequence[Run]], seed: int) -> list[Case]:
-    """All cases of one person; ``runs`` are those of everybody in the same part of the split."""
+def make_cases(
+    person: str, runs: Mapping[str, Sequence[Run]], seed: int, rounds: int = 1
+) -> list[Case]:
+    """All cases of one person, ``rounds`` times with other draws.
+
+    ``runs`` are those of everybody in the same part of the split.
+    """
     cv2.setNumThreads(1)
     detector = MTCNN()
     own = runs[person]
     everybody = [run for name in sorted(runs) for run in runs[name]]
-    kinds: list[str] = [*FAMILIES, *[REAL] * REAL_CASES]
+    kinds: list[str] = [*FAMILIES, *[REAL] * REAL_CASES] * rounds
     cases = []
     for place, kind in enumerate(kinds):
         rng = np.random.default_rng([seed, place, *person.encode()])

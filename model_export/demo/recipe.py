@@ -26,6 +26,7 @@ LONG_RUNS_OF_ONE_PERSON = 6
 VALIDATION_RUNS = 150
 
 POOL_SEEDS: dict[Part, int] = {"train": 1, "validation": 2}
+CASE_ROUNDS: dict[Part, int] = {"validation": 2, "test": 1}
 CASE_SEEDS: dict[Part, int] = {"validation": 4, "test": 5}
 
 
@@ -150,6 +151,6 @@ def _cases(
         made: list[cases.Case] = []
         for name in track(people, description=f"making {part} videos"):
             if runs[name]:
-                made += cases.make_cases(name, runs, CASE_SEEDS[part])
+                made += cases.make_cases(name, runs, CASE_SEEDS[part], CASE_ROUNDS[part])
         cases.save(made, path)
     return cases.load(path)

@@ -53,13 +53,16 @@ def test_platt_finds_the_logistic() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, 20_000)
     fake = rng.random(20_000) < 1 / (1 + np.exp(-(1.5 * logits - 0.0)))
-    scale, offset = platt(logits, fake)
+    scale, offset = platt(logits, fake, 20_000)
     assert scale == pytest.approx(1.5, abs=0.1)
     assert offset == pytest.approx(0.0, abs=0.1)
+    # Little evidence leaves it near the identity.
+    assert platt(logits, fake, 0.1)[0] == pytest.approx(1.0, abs=0.05)
 
 
 def test_the_operating_point_is_in_order_and_says_how_it_was_found() -> None:
     point = calibrate(_cases(2.0), None)
-    assert 0.3 <= point.uncertain_low <= point.threshold <= point.uncertain_high <= 0.9
+    assert 0.25 <= point.uncertain_low <= 0.4
+    assert 0.7 <= point.uncertain_high <= 0.9
     assert "4 validation people" in point.calibration
     assert calibrate(_cases(0.0), "no better than chance").abstain == "no better than chance"
