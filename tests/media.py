@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import av
@@ -66,6 +66,35 @@ def timed_video(stamps: Sequence[float]) -> bytes:
             frame.pts = round(stamp * 1000)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
+    return target.getvalue()
+
+
+def remuxed(
+    video: bytes, change: Callable[[int, av.Packet], None], container: str = "matroska"
+) -> bytes:
+    """The same coded pictures in another container, each packet changed by number before."""
+    target = io.BytesIO()
+    with av.open(io.BytesIO(video)) as source, av.open(target, "w", format=container) as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.size:
+                change(number, packet)
+                packet.stream = stream
+                output.mux(packet)
+    return target.getvalue()
+
+
+def many_streams(count: int, container: str) -> bytes:
+    """A file with this many video streams of one frame each."""
+    target = io.BytesIO()
+    with av.open(target, "w", format=container) as output:
+        for _ in range(count):
+            stream = output.add_stream("mpeg4", rate=25)
+            stream.width = stream.height = 64
+            stream.pix_fmt = "yuv420p"
+        for stream in output.streams.video:
+            output.mux(stream.encode(_picture()))
+            output.mux(stream.encode(None))
     return target.getvalue()
 
 

@@ -29,6 +29,9 @@ _OPTIONS = {
     "use_absolute_path": "0",
     "probesize": str(8 * 2**20),
     "analyzeduration": str(10 * 10**6),
+    # FFmpeg's own bound is only a backstop: a stream over it vanishes silently, and packets of
+    # its neighbours with it.
+    "max_streams": "256",
 }
 
 
@@ -69,19 +72,22 @@ def open_container(
 ) -> Iterator[InputContainer]:
     """Open bytes as a media container for reading.
 
-    Raises ``Undecodable`` where they are none of ``CONTAINERS``, ``TooSlow`` past the deadline.
+    Raises ``Undecodable`` where they are none of ``CONTAINERS``, ``OverLimits`` where it holds
+    more streams than allowed, ``TooSlow`` past the deadline.
     """
     try:
         container = av.open(  # noqa: TID251
             _Reader(data, deadline),
             mode="r",
-            container_options={**_OPTIONS, "max_streams": str(max_streams)},
+            container_options=_OPTIONS,
             metadata_errors="replace",
             io_open=_refuse,
         )
     except (FFmpegError, ValueError, UnicodeError, PermissionError) as error:
         raise Undecodable("the bytes are not a video container that can be read here") from error
     try:
+        if len(container.streams) > max_streams:
+            raise OverLimits(f"a container may hold at most {max_streams} streams")
         yield container
     finally:
         container.close()

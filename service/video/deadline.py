@@ -1,10 +1,10 @@
-"""A budget of seconds that only runs while the work does."""
+"""A budget of seconds that only runs while the work does, and the means to end it early."""
 
 from __future__ import annotations
 
 import time
 
-from service.errors import TooSlow
+from service.errors import ServiceError, TooSlow
 
 
 class Deadline:
@@ -18,6 +18,7 @@ class Deadline:
         self._seconds = seconds
         self._spent = 0.0
         self._since: float | None = None
+        self._cancelled: ServiceError | None = None
 
     @property
     def spent(self) -> float:
@@ -34,7 +35,13 @@ class Deadline:
         """Stop counting."""
         self._spent, self._since = self.spent, None
 
+    def cancel(self, error: ServiceError) -> None:
+        """Make every later ``check`` raise this; callable from any thread."""
+        self._cancelled = error
+
     def check(self) -> None:
-        """Raises ``TooSlow`` once the budget is used up."""
+        """Raises ``TooSlow`` once the budget is used up, or what ``cancel`` was given."""
+        if self._cancelled is not None:
+            raise self._cancelled
         if self.spent > self._seconds:
             raise TooSlow(f"decoding took longer than {self._seconds:g} seconds")

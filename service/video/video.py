@@ -24,6 +24,9 @@ _DECODE_TIMES_ONLY = frozenset({"avi", "asf"})
 """Containers whose packets say when to decode, not when to show: with B-frames FFmpeg gives the
 former as the latter, which is the wrong frame by one or two."""
 
+_MISSING_SECONDS = 1.0
+"""A file that announces this much more than it holds is reported as broken off."""
+
 
 @dataclass(frozen=True, slots=True)
 class VideoLimits:
@@ -49,28 +52,44 @@ class Video:
         self.frames_decoded = 0
         self.frames_damaged = 0
         self.width, self.height = 0, 0
-        """Size of the upright frames; known once the first is decoded."""
+        """Size of the first upright frame; known once it is decoded."""
         with self._open() as (container, stream):
             self.container = container.format.name.split(",")[0]
             self.codec = stream.codec_context.name
-            self._time_base = float(stream.time_base or 0)
+            time_base = float(stream.time_base or 0)
             stamps = self._read_stamps(container, stream)
             rate = stream.average_rate or stream.guessed_rate
-        self.fps = float(rate) if rate else None
+            self._announced = _announced_seconds(container, stream)
+            reorders = stream.codec_context.has_b_frames
         if not stamps:
             raise Undecodable("the video holds no frames")
-        self._index: dict[int, int] | None = None
-        """Frame index by presentation time stamp; None where frames have to be counted."""
-        known = sorted({stamp for stamp in stamps if stamp is not None})
-        stamped = len(known) >= len(stamps) - 1 and bool(self._time_base)
-        if stamped:
-            self.times = (np.asarray(known, np.float64) - known[0]) * self._time_base
+        self.fps = float(rate) if rate else None
+        known = sorted(stamp for stamp in stamps if stamp is not None)
+        if len(known) == len(stamps) and time_base:
+            self.times = (np.asarray(known, np.float64) - known[0]) * time_base
         else:
             self.times = np.arange(len(stamps), dtype=np.float64) / (self.fps or 25.0)
-        if stamped and self.container not in _DECODE_TIMES_ONLY:
+        # Frames that are shown in another order than they are stored in prove that the stamps are
+        # times of presentation; a codec that reorders and stamps that do not are contradictory.
+        contradictory = reorders and stamps == known and len(stamps) > 2
+        distinct = len(set(known)) == len(stamps)
+        self._index: dict[int, int] | None = None
+        """Frame index by presentation time stamp; None where frames have to be counted."""
+        if distinct and not contradictory and self.container not in _DECODE_TIMES_ONLY:
             self._index = {stamp: index for index, stamp in enumerate(known)}
-        if self.duration > limits.duration:
+        if not self.duration <= limits.duration:
             raise OverLimits(f"a video may last at most {limits.duration:g} seconds")
+
+    @property
+    def ends(self) -> NDArray[np.float64]:
+        """float64 (frames,): when each frame disappears, in seconds from the first's start."""
+        return np.append(self.times[1:], self.duration)
+
+    @property
+    def seconds_missing(self) -> float:
+        """Seconds that the file announces beyond the last frame it holds; 0 where it is whole."""
+        missing = self._announced - self.duration
+        return missing if missing > _MISSING_SECONDS else 0.0
 
     @property
     def interval(self) -> float:
@@ -91,16 +110,20 @@ class Video:
         """
         chosen = frozenset(wanted)
         last = max(chosen, default=-1)
-        found, ordinal = 0, 0
+        found, ordinal, before = 0, 0, -1
         with self._open() as (container, stream):
             for picture in self._pictures(container, stream, chosen):
                 self._deadline.check()
                 index = self._position(picture, ordinal)
                 ordinal += 1
-                if index in chosen:
-                    rgb = _upright(picture)
-                    self.height, self.width = rgb.shape[:2]
-                    found += 1
+                # Broken stamps may go backwards; whoever follows faces relies on their order.
+                if index in chosen and index > before:
+                    rgb = _upright_rgb(picture)
+                    if rgb is None:
+                        continue
+                    if not found:
+                        self.height, self.width = rgb.shape[:2]
+                    before, found = index, found + 1
                     self.frames_decoded += 1
                     yield Frame(index, float(self.times[index]), rgb)
                 if index >= last:
@@ -135,15 +158,25 @@ class Video:
     def _pictures(
         self, container: InputContainer, stream: VideoStream, wanted: frozenset[int]
     ) -> Iterator[VideoFrame]:
+        opened = False
         for packet in _packets(container, stream):
-            if self._index is not None and packet.pts is not None:
+            # Some decoders fix what they skip when they open: the first packet is always whole.
+            if opened and self._index is not None and packet.pts is not None:
                 # Frames that nothing refers to need not be decoded unless they are wanted.
                 needed = self._index.get(packet.pts, -1) in wanted
                 stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
+            opened = True
             try:
                 yield from packet.decode()
             except FFmpegError:
                 continue
+
+
+def _announced_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """How long the file says the video lasts; 0 where it does not say."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / 1e6
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
@@ -157,8 +190,32 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
         yield packet
 
 
-def _upright(picture: VideoFrame) -> NDArray[np.uint8]:
-    """The picture as uint8 (H, W, 3) RGB, turned as the container asks."""
-    rgb = cast("NDArray[np.uint8]", picture.to_ndarray(format="rgb24"))
-    quarters = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, quarters)) if quarters else rgb
+def _upright_rgb(picture: VideoFrame) -> NDArray[np.uint8] | None:
+    """The picture as uint8 (H, W, 3) RGB, turned and mirrored as the container asks; None where
+    its colours or size are such that it cannot be converted."""
+    try:
+        rgb = cast("NDArray[np.uint8]", picture.to_ndarray(format="rgb24"))
+    except (FFmpegError, ValueError):
+        return None
+    matrix = cast("bytes | None", picture.side_data.get("DISPLAYMATRIX"))
+    return rgb if matrix is None else _displayed(rgb, np.frombuffer(matrix, np.int32))
+
+
+def _displayed(rgb: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Apply a display matrix (9,), ISO 14496-12 6.2.2, to the nearest quarter turn.
+
+    x' = a x + c y and y' = b x + d y. Of ``frame.rotation`` a mirrored picture would only get
+    the turn.
+    """
+    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
+    if a * d == b * c:
+        return rgb
+    if abs(b) > abs(a):
+        rgb, across, down = rgb.transpose(1, 0, 2), c, b
+    else:
+        across, down = a, d
+    if across < 0:
+        rgb = rgb[:, ::-1]
+    if down < 0:
+        rgb = rgb[::-1]
+    return np.ascontiguousarray(rgb)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import NoVideo, OverLimits, ServiceError, TooSlow, Undecodable
+from service.errors import NotReady, NoVideo, OverLimits, ServiceError, TooSlow, Undecodable
+from service.video.container import open_container
 from service.video.deadline import Deadline
 from service.video.video import Video, VideoLimits
 from tests import media
@@ -65,12 +66,20 @@ def test_limits_on_size_length_and_frames() -> None:
     assert len(open_video(video, pixels=96 * 64, duration=2.1, frames=50).times) == 50
 
 
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_more_streams_than_allowed_are_refused_not_dropped(container: str) -> None:
+    video = media.many_streams(5, container)
+    with pytest.raises(OverLimits, match="streams"):
+        open_video(video, streams=4)
+    assert len(open_video(video, streams=5).times) == 1
+
+
 def test_the_deadline_holds_while_reading_and_while_decoding() -> None:
     video = media.numbered_video(50)
     spent = Deadline(0)
     spent.resume()
-    with pytest.raises(TooSlow):
-        Video(video, VideoLimits(), spent)
+    with pytest.raises(TooSlow), open_container(video, deadline=spent):
+        pass
     deadline = Deadline(20)
     deadline.resume()
     opened = Video(video, VideoLimits(), deadline)
@@ -79,6 +88,13 @@ def test_the_deadline_holds_while_reading_and_while_decoding() -> None:
     deadline._seconds = 0.0
     with pytest.raises(TooSlow):
         list(frames)
+
+
+def test_a_cancelled_deadline_ends_the_work_at_the_next_check() -> None:
+    deadline = Deadline(20)
+    deadline.cancel(NotReady("stopping"))
+    with pytest.raises(NotReady):
+        Video(media.numbered_video(5), VideoLimits(), deadline)
 
 
 def test_a_paused_deadline_does_not_run() -> None:

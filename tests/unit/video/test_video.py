@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+import av
 import numpy as np
 import pytest
 
@@ -61,10 +62,19 @@ def test_b_frames_are_told_apart_in_every_container(container: str) -> None:
 
 @pytest.mark.parametrize(
     ("matrix", "corner"),
-    [((0, 1, -1, 0), "right"), ((-1, 0, 0, -1), "bottom"), ((0, -1, 1, 0), "left")],
-    ids=["90", "180", "270"],
+    [
+        ((1, 0, 0, 1), "top left"),
+        ((0, 1, -1, 0), "top right"),
+        ((-1, 0, 0, -1), "bottom right"),
+        ((0, -1, 1, 0), "bottom left"),
+        ((-1, 0, 0, 1), "top right"),
+        ((1, 0, 0, -1), "bottom left"),
+        ((0, 1, 1, 0), "top left"),
+        ((0, 0, 0, 0), "top left"),
+    ],
+    ids=["none", "90", "180", "270", "mirrored", "upside down", "transposed", "degenerate"],
 )
-def test_rotation_in_the_container_is_applied(
+def test_the_containers_turns_and_mirrors_are_applied(
     matrix: tuple[int, int, int, int], corner: str
 ) -> None:
     rgb = np.zeros((64, 96, 3), np.uint8)
@@ -73,17 +83,66 @@ def test_rotation_in_the_container_is_applied(
     a, b, c, d = matrix
     at = data.index(b"tkhd") + 4 + 40  # ISO 14496-12, 8.3.2: after version 0's fixed fields
     data[at : at + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    video = opened(bytes(data))
-    shown = next(iter(video.frames([0]))).rgb
+    shown = next(iter(opened(bytes(data)).frames([0]))).rgb
     height, width = shown.shape[:2]
-    assert (width, height) == ((96, 64) if corner == "bottom" else (64, 96))
-    quarters = {
-        "right": shown[: height // 2, width // 2 :],
-        "bottom": shown[height // 2 :, width // 2 :],
-        "left": shown[height // 2 :, : width // 2],
-    }
-    assert quarters[corner].mean() > 240
+    assert (width, height) == ((64, 96) if b else (96, 64))
+    rows = slice(0, height // 2) if "top" in corner else slice(height // 2, height)
+    columns = slice(0, width // 2) if "left" in corner else slice(width // 2, width)
+    assert shown[rows, columns].mean() > 240
     assert shown.mean() < 80
+
+
+def test_stamps_in_decoding_order_are_recognised_and_frames_counted() -> None:
+    def misuse(_: int, packet: av.Packet) -> None:
+        packet.pts = packet.dts
+
+    video = opened(media.remuxed(media.numbered_video(30), misuse))
+    frames = list(video.frames(range(30)))
+    assert [frame.index for frame in frames] == list(range(30))
+    assert [media.number_of(frame.rgb) for frame in frames] == list(range(30))
+
+
+def test_a_stamp_that_occurs_twice_loses_no_other_frame() -> None:
+    def repeat(number: int, packet: av.Packet) -> None:
+        if number == 9:
+            packet.pts = (packet.pts or 0) + (packet.duration or 0)
+
+    plain = media.encode_video(media.numbered_frames(30), options={"bf": "0"})
+    video = opened(media.remuxed(plain, repeat))
+    frames = list(video.frames(range(30)))
+    assert [frame.index for frame in frames] == list(range(30))
+    assert video.frames_damaged == 0
+
+
+def test_frames_never_go_backwards_whatever_the_stamps_say() -> None:
+    rng = np.random.default_rng(3)
+
+    def scramble(number: int, packet: av.Packet) -> None:
+        packet.pts = (packet.dts or 0) + 1000 * int(rng.integers(0, 50))
+
+    video = opened(media.remuxed(media.numbered_video(60), scramble))
+    indices = [frame.index for frame in video.frames(range(len(video.times)))]
+    assert indices == sorted(set(indices))
+    assert video.frames_damaged == len(video.times) - len(indices) >= 0
+
+
+@pytest.mark.parametrize("matrix", ["YCgCo", "bt2020c", "smpte2085"])
+def test_colours_that_cannot_be_converted_are_damage_not_a_crash(matrix: str) -> None:
+    options = {"x264-params": f"colormatrix={matrix}"}
+    video = opened(media.encode_video(media.numbered_frames(5), options=options))
+    with pytest.raises(Undecodable):
+        list(video.frames(range(5)))
+
+
+def test_a_decoder_that_opens_on_an_unwanted_frame_still_gives_the_wanted_ones() -> None:
+    coded = media.encode_video(media.group_frames(30, 0.25, 1.5), codec="libsvtav1")
+    wanted = [3, 4, 5, 21, 22, 23, 28]
+    assert [frame.index for frame in opened(coded).frames(wanted)] == wanted
+
+
+def test_a_frame_lasts_until_the_next_one() -> None:
+    video = opened(media.timed_video([0.0, 0.04, 0.08, 1.0, 1.04]))
+    np.testing.assert_allclose(video.ends, [0.04, 0.08, 1.0, 1.04, 1.08], atol=2e-3)
 
 
 def test_damage_loses_frames_and_is_counted_not_fatal() -> None:
@@ -102,6 +161,8 @@ def test_a_file_that_breaks_off_gives_what_is_there() -> None:
     video = opened(whole[: len(whole) // 2])
     frames = list(video.frames(range(len(video.times))))
     assert 10 < len(frames) < 60
+    assert video.seconds_missing == pytest.approx(2.4 - len(video.times) / 25, abs=0.05)
+    assert opened(whole).seconds_missing == 0.0
 
 
 def test_no_decodable_frame_is_an_error() -> None:
