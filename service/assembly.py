@@ -51,7 +51,7 @@ class Findings:
         """Keep the scores of a batch and let its pixels go."""
         for number, (clip, raw) in enumerate(zip(clips, scores.fake.tolist(), strict=True)):
             scored = ScoredClip(
-                clip.first_frame, clip.last_frame, clip.start, clip.end, clip.box, raw
+                clip.first_frame, clip.last_frame, clip.start, clip.end, clip.boxes, raw
             )
             self.clips.setdefault(clip.track, []).append(scored)
             if scores.cam is not None:
@@ -137,7 +137,7 @@ class Assembler:
             score=score,
             raw_score=raw,
             verdict=scoring.verdict(score, self._point),
-            box=_box(clips[len(clips) // 2].box),
+            box=_box(scoring.middle_box(clips)),
             clips=tuple(self._clip(clip) for clip in clips)
             if self._options.detail == "full"
             else None,
@@ -158,7 +158,7 @@ class Assembler:
         scored = [(clip.start, clip.end) for clips in findings.clips.values() for clip in clips]
         dropped = Counter(extracted.faces_dropped)
         if unscored := len(extracted.tracks) - len(findings.clips):
-            dropped["too_short_for_a_clip"] += unscored
+            dropped["no_whole_clip"] += unscored
         return Coverage(
             sampling=extracted.sampling,
             frames_in_video=extracted.frames_in_video,
@@ -169,7 +169,10 @@ class Assembler:
             faces_dropped=dict(dropped),
             clips_scored=findings.count,
             clips_dropped=extracted.clips_dropped,
-            longest_unscored=scoring.longest_gap(scored, extracted.duration),
+            longest_unscored=scoring.longest_gap(
+                scored, extracted.duration + extracted.seconds_missing
+            ),
+            seconds_missing=extracted.seconds_missing,
         )
 
     def _model(self) -> ModelInfo:
@@ -187,7 +190,7 @@ class Assembler:
         if verdict == "no_face":
             reasons.append("No face large and clear enough was found.")
         if verdict == "unable":
-            reasons.append("Faces were seen, but none long enough for one clip.")
+            reasons.append("Faces were seen, but none could be scored: see clips_dropped.")
         if point.abstain is not None:
             reasons.append(point.abstain)
         if point.calibration == UNCALIBRATED:
@@ -196,6 +199,13 @@ class Assembler:
             reasons.append(self._classifier.contract.notice)
         if coverage.frames_damaged:
             reasons.append(f"{coverage.frames_damaged} frames are damaged and were not scored.")
+        if coverage.seconds_missing:
+            reasons.append(
+                f"The file breaks off: the last {coverage.seconds_missing:.1f} seconds that it "
+                "announces hold no pictures."
+            )
+        if over := coverage.clips_dropped.get("over_clip_limit"):
+            reasons.append(f"{over} clips were over the limit and were not scored.")
         return tuple(reasons)
 
 

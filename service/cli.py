@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +13,10 @@ from rich.console import Console
 
 from service import __version__
 from service.engine import DetectionOptions, Event, Finished, Media
-from service.errors import MalformedRequest, ModelError, ServiceError, TooLarge
+from service.errors import ModelError, ServiceError, TooLarge
 from service.progress import download_bar, progress_bar
 from service.report import Report
 from service.settings import Settings
-from service.video.sampling import PATTERN
 
 app = typer.Typer(
     help="Find likely deepfakes: which faces, at which seconds, how sure.",
@@ -174,8 +172,6 @@ def _read(file: Path, settings: Settings) -> Media:
 async def _score(media: Media, settings: Settings, options: DetectionOptions) -> Report:
     from service.local_engine import LocalEngine
 
-    if not re.match(PATTERN, options.sampling):
-        raise MalformedRequest("sampling is auto, full, paper or stride=<seconds>")
     engine = LocalEngine(settings)
     await engine.start()
     try:

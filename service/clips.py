@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,49 +42,50 @@ class ClipSpec:
 @dataclass(frozen=True, slots=True)
 class Clip:
     """``pixels`` uint8 (T, H, W, 3) RGB of one track; ``start`` and ``end`` in seconds, ``end``
-    being when the last frame disappears; ``box`` is the face's in the middle frame."""
+    being when the last frame disappears; ``boxes`` is the face's in each frame."""
 
     track: int
     first_frame: int
     last_frame: int
     start: float
     end: float
-    box: Box
+    boxes: tuple[Box, ...]
     pixels: NDArray[np.uint8]
 
 
 class ClipCutter:
-    """Cuts the planned windows out of tracked frames. ``dropped`` counts, by reason, the windows
-    of a face that could not become a clip."""
+    """Cuts the planned windows out of tracked frames.
 
-    def __init__(self, plan: Plan, spec: ClipSpec, *, interval: float, most: int) -> None:
-        self._starts = frozenset(plan.starts)
-        self._spec, self._interval, self._most = spec, interval, most
+    ``ends`` is float64 (frames,), when each frame of the video disappears, in seconds; ``most``
+    bounds the clips. ``dropped`` counts, by reason, the windows of a face that could not become a
+    clip.
+    """
+
+    def __init__(self, plan: Plan, spec: ClipSpec, *, ends: NDArray[np.float64], most: int) -> None:
+        self._starts = plan.starts
+        self._spec, self._ends, self._most = spec, ends, most
         self._made = 0
         self.dropped: Counter[str] = Counter()
 
     def cut(self, frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame | Clip]:
         """Pass every frame on and, after the last one of a window, its clips by track."""
         window: list[TrackedFrame] = []
+        current = -1
         for tracked in frames:
-            index = tracked.frame.index
-            if index in self._starts:
+            place = bisect_right(self._starts, tracked.frame.index) - 1
+            if place != current:
                 self._abandon(window)
-                window = [tracked]
-            elif window and index == window[-1].frame.index + 1:
-                window.append(tracked)
-            else:
-                # A frame between is damaged: the window has a hole.
-                self._abandon(window)
-                window = []
-            if len(window) == self._spec.length:
+                window, current = [], place
+            window.append(tracked)
+            if place >= 0 and len(window) == self._spec.length:
                 yield from self._clips(window)
                 window = []
             yield tracked
         self._abandon(window)
 
     def _abandon(self, window: Sequence[TrackedFrame]) -> None:
-        if window:
+        """Frames of this window are damaged."""
+        if window and self._starts:
             self.dropped["damaged_frame"] += len(_tracks(window))
 
     def _clips(self, window: Sequence[TrackedFrame]) -> Iterator[Clip]:
@@ -105,9 +107,8 @@ class ClipCutter:
         self, track: int, window: Sequence[TrackedFrame], faces: Sequence[TrackedFace]
     ) -> Clip:
         spec = self._spec
-        boxes = [face.box for face in faces]
-        if spec.alignment == "clip":
-            boxes = [union_box(boxes)] * len(boxes)
+        boxes = tuple(face.box for face in faces)
+        squares = (union_box(boxes),) * len(boxes) if spec.alignment == "clip" else boxes
         size = (spec.height, spec.width)
         first, last = window[0].frame, window[-1].frame
         return Clip(
@@ -115,12 +116,12 @@ class ClipCutter:
             first_frame=first.index,
             last_frame=last.index,
             start=first.time,
-            end=last.time + self._interval,
-            box=faces[len(faces) // 2].box,
+            end=float(self._ends[last.index]),
+            boxes=boxes,
             pixels=np.stack(
                 [
                     crop(each.frame.rgb, box, spec.margin, size)
-                    for each, box in zip(window, boxes, strict=True)
+                    for each, box in zip(window, squares, strict=True)
                 ]
             ),
         )

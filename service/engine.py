@@ -7,7 +7,7 @@ other engines may send it elsewhere, behind the same protocol.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from service.classifier.contract import ModelContract
@@ -77,7 +77,6 @@ class Readiness:
     """ONNX Runtime execution provider in use, e.g. ``CPUExecutionProvider``."""
     running: int = 0
     waiting: int = 0
-    details: dict[str, str] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -88,7 +87,8 @@ class Engine(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Finish or cancel what runs and release everything."""
+        """Take no more work, cancel what still runs and release everything. Cancelled and waiting
+        detections raise ``NotReady``."""
         ...
 
     def readiness(self) -> Readiness:

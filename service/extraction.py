@@ -1,7 +1,7 @@
 """From bytes to clips: decode, detect, track, crop.
 
-This is the part that touches hostile media. What goes in and what comes out can be pickled, so
-that it can run in a process of its own; frames never leave it, only small crops do.
+This is the part that touches hostile media, made to run in a process of its own later: what comes
+out can be pickled, and frames never leave it, only small crops do.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Extracted:
     height: int
     fps: float | None
     duration: float
+    seconds_missing: float
     sampling: str
     frames_in_video: int
     frames_decoded: int
@@ -85,7 +86,7 @@ def extract(
     # A video shorter than one clip is still looked at, so that its faces can be reported.
     wanted = windows.frames() or range(len(video.times))
     tracker = Tracker(detector, tracking)
-    cutter = ClipCutter(windows, spec, interval=video.interval, most=limits.clips)
+    cutter = ClipCutter(windows, spec, ends=video.ends, most=limits.clips)
     tracks: dict[int, list[tuple[int, float, Box]]] = {}
     with_face = seen = 0
     for item in cutter.cut(tracker.follow(video.frames(wanted))):
@@ -106,6 +107,7 @@ def extract(
         height=video.height,
         fps=video.fps,
         duration=video.duration,
+        seconds_missing=video.seconds_missing,
         sampling=windows.sampling,
         frames_in_video=len(video.times),
         frames_decoded=video.frames_decoded,

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +32,10 @@ BUILT_IN_MODEL = Path(__file__).parent / "models" / "clrnet-demo.onnx"
 _Result = TypeVar("_Result")
 
 
+def _stopping() -> NotReady:
+    return NotReady("stopping", retry_after=5)
+
+
 class LocalEngine:
     """Decodes in threads and scores on one ONNX Runtime session."""
 
@@ -44,6 +48,8 @@ class LocalEngine:
         self._device = asyncio.Lock()
         self._threads = ThreadPoolExecutor(settings.limits.concurrency + 1, "engine")
         self._running = self._waiting = 0
+        self._idle = asyncio.Condition()
+        self._deadlines: set[Deadline] = set()
 
     async def start(self) -> None:
         """Load model and detector; what cannot be loaded is named by ``readiness``."""
@@ -59,9 +65,13 @@ class LocalEngine:
         self._missing = tuple(missing)
 
     async def stop(self) -> None:
-        """Take no more work and wait for what runs."""
+        """Cancel what runs and release the threads."""
         self._missing = ("stopping",)
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        for deadline in self._deadlines:
+            deadline.cancel(_stopping())
+        async with self._idle:
+            await self._idle.wait_for(lambda: not self._running)
+        await asyncio.to_thread(self._threads.shutdown)
 
     def readiness(self) -> Readiness:
         """Whether scoring is possible."""
@@ -81,8 +91,11 @@ class LocalEngine:
             raise NotReady("; ".join(self._missing), retry_after=5)
         asked = time.monotonic()
         async with self._slot():
+            if self._missing:
+                raise _stopping()
             queued = time.monotonic() - asked
             deadline = Deadline(self._settings.limits.decode_seconds)
+            self._deadlines.add(deadline)
             run = Run(
                 extract(
                     media.data,
@@ -98,12 +111,14 @@ class LocalEngine:
                 in_thread=self._in_thread,
                 batch=self._settings.model.batch,
                 deadline=deadline,
+                total_seconds=self._settings.limits.total_seconds,
             )
             try:
                 async for event in run.events(media, queued):
                     yield event
             finally:
                 await run.close()
+                self._deadlines.discard(deadline)
 
     async def _score(self, classifier: Classifier, cam: bool, clips: Sequence[Clip]) -> ClipScores:
         pixels = np.stack([clip.pixels for clip in clips])
@@ -123,15 +138,25 @@ class LocalEngine:
         finally:
             self._running -= 1
             self._slots.release()
+            async with self._idle:
+                self._idle.notify_all()
 
-    async def _in_thread(self, call: Callable[[], _Result]) -> _Result:
-        """Run a blocking call. It is waited for even when the caller is cancelled, since a
-        thread cannot be stopped and must not go on behind the caller's back."""
+    async def _in_thread(
+        self, call: Callable[[], _Result], abandon: Callable[[], None] | None = None
+    ) -> _Result:
+        """See ``InThread``. A thread cannot be stopped, and must not go on behind the caller's
+        back, however often the caller is cancelled."""
         future = asyncio.get_running_loop().run_in_executor(self._threads, call)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            await asyncio.wait([future])
+            if abandon is not None:
+                abandon()
+            while not future.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # Retrieved, or asyncio would complain that nobody did.
             raise
 
     def _limits(self) -> ExtractionLimits:

@@ -44,7 +44,8 @@ class ClipScore(_Part):
 
 
 class Segment(_Part):
-    """Adjacent scored clips of one face, together at most one second."""
+    """Adjacent scored clips of one face, together at most one second; a single clip may last
+    longer where frames are few."""
 
     start: float
     end: float
@@ -71,7 +72,9 @@ class FaceReport(_Part):
     raw_score: float
     verdict: FaceVerdict
     start: float
+    """Of its first scored clip."""
     end: float
+    """Of its last scored clip."""
     segments: tuple[Segment, ...]
     boxes: tuple[TimedBox, ...] | None = None
     """Every frame's box, only with ``detail=full``."""
@@ -112,7 +115,7 @@ class MediaInfo(_Part):
     container: str
     codec: str
     width: int
-    """Upright, after the rotation the container asks for."""
+    """Of the first frame, upright, after the rotation the container asks for."""
     height: int
     fps: float | None
     duration: float
@@ -136,7 +139,9 @@ class Coverage(_Part):
     clips_dropped: dict[str, int]
     """Windows of a face that could not become a clip, by reason."""
     longest_unscored: float
-    """Seconds of the longest stretch in which no clip was scored."""
+    """Seconds of the longest stretch in which no clip was scored, up to the announced end."""
+    seconds_missing: float
+    """Seconds that the file announces beyond its last picture; 0 where it is whole."""
 
 
 class Timing(_Part):

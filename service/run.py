@@ -11,6 +11,7 @@ from service.assembly import Assembler, Findings
 from service.classifier.classifier import ClipScores
 from service.clips import Clip
 from service.engine import Event, Finished, Media, Progress, SegmentScored
+from service.errors import NotReady, TooSlow
 from service.extraction import Extracted, Position
 from service.report import Timing
 from service.scoring import ScoredClip
@@ -19,10 +20,17 @@ from service.video.deadline import Deadline
 _Result = TypeVar("_Result")
 
 
-class InThread(Protocol):
-    """Runs a blocking call off the event loop."""
+_TELL_SECONDS = 0.5
+"""Extraction comes back this often, so that progress is told even where faces are few."""
 
-    async def __call__(self, call: Callable[[], _Result]) -> _Result: ...
+
+class InThread(Protocol):
+    """Runs a blocking call off the event loop. When the caller is cancelled, ``abandon`` is
+    called to hurry the call up, and its end is waited for."""
+
+    async def __call__(
+        self, call: Callable[[], _Result], abandon: Callable[[], None] | None = None
+    ) -> _Result: ...
 
 
 class Run:
@@ -37,10 +45,12 @@ class Run:
         in_thread: InThread,
         batch: int,
         deadline: Deadline,
+        total_seconds: float,
     ) -> None:
         self._extraction, self._assembler = extraction, assembler
         self._score, self._in_thread = score, in_thread
         self._batch, self._deadline = batch, deadline
+        self._total_seconds = total_seconds
         self._findings = Findings()
         self._position = Position(0.0, 0.0)
         self._told: dict[int, int] = {}
@@ -52,7 +62,9 @@ class Run:
         extracted: Extracted | None = None
         classify = 0.0
         while extracted is None:
-            clips, extracted = await self._in_thread(self._gather)
+            if time.monotonic() - began > self._total_seconds:
+                raise TooSlow(f"the work took longer than {self._total_seconds:g} seconds")
+            clips, extracted = await self._in_thread(self._gather, self._abandon)
             if clips:
                 since = time.monotonic()
                 self._findings.add(clips, await self._score(clips))
@@ -74,9 +86,13 @@ class Run:
         if close is not None:
             await self._in_thread(close)
 
+    def _abandon(self) -> None:
+        self._deadline.cancel(NotReady("the work was cancelled"))
+
     def _gather(self) -> tuple[list[Clip], Extracted | None]:
-        """Extract until a batch is full, something can be told, or the end; blocking."""
+        """Extract until a batch is full, it is time to tell something, or the end; blocking."""
         clips: list[Clip] = []
+        began = time.monotonic()
         self._deadline.resume()
         try:
             for item in self._extraction:
@@ -84,7 +100,7 @@ class Run:
                     return clips, item
                 if isinstance(item, Position):
                     self._position = item
-                    if not clips:
+                    if time.monotonic() - began > _TELL_SECONDS:
                         return clips, None
                 else:
                     clips.append(item)

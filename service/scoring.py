@@ -4,10 +4,11 @@ One rule at every level, on the network's raw probabilities; calibration comes a
 
 - A **segment** (adjacent clips, together at most one second) scores the mean of its clips: half a
   second to a second is the finest grain at which single-clip noise has averaged out.
-- A **face** scores its worst sustained stretch: the highest mean over any run of adjacent clips
-  that lasts ``SUSTAINED_SECONDS`` and holds ``SUSTAINED_CLIPS``, or over all of them where there
-  are fewer. Often only part of a video is forged, so a mean over everything would hide it; a plain
-  maximum would call every long video fake for one noisy clip.
+- A **face** scores its worst sustained stretch. A stretch ends with some clip and reaches back
+  over its predecessors just until it lasts ``SUSTAINED_SECONDS`` and holds ``SUSTAINED_CLIPS``; the
+  highest mean over a stretch counts, or the mean of all clips where there are too few for one.
+  Often only part of a video is forged, so a mean over everything would hide it; a plain maximum
+  would call every long video fake for one noisy clip.
 - A **video** scores its worst face: one forged face among five makes it fake.
 
 Because a face takes a maximum over runs, the operating point should be calibrated on face scores.
@@ -33,13 +34,14 @@ _EDGE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class ScoredClip:
-    """A clip without its pixels; ``raw`` is the network's P(fake). Times in seconds."""
+    """A clip without its pixels; ``raw`` is the network's P(fake), ``boxes`` the face's in each
+    frame. Times in seconds."""
 
     first_frame: int
     last_frame: int
     start: float
     end: float
-    box: Box
+    boxes: tuple[Box, ...]
     raw: float
 
 
@@ -49,7 +51,8 @@ def calibrate(raw: float, point: OperatingPoint) -> float:
         return raw
     clipped = min(max(raw, 1e-7), 1 - 1e-7)
     logit = math.log(clipped / (1 - clipped))
-    return 1.0 / (1.0 + math.exp(-(point.scale * logit + point.offset)))
+    # tanh, unlike exp, overflows for no slope that an operating point may have.
+    return 0.5 + 0.5 * math.tanh((point.scale * logit + point.offset) / 2)
 
 
 def verdict(score: float, point: OperatingPoint) -> FaceVerdict:
@@ -99,6 +102,13 @@ def sustained(clips: Sequence[ScoredClip]) -> float:
             run = float(sums[last + 1] - sums[first]) / count
             best = run if best is None else max(best, run)
     return float(sums[-1]) / len(clips) if best is None else best
+
+
+def middle_box(clips: Sequence[ScoredClip]) -> Box:
+    """The face's box in the middle frame of a segment."""
+    middle = (clips[0].first_frame + clips[-1].last_frame) // 2
+    clip = next(each for each in clips if middle <= each.last_frame)
+    return clip.boxes[middle - clip.first_frame]
 
 
 def video_verdict(faces: Sequence[FaceVerdict], *, any_face_seen: bool) -> Verdict:

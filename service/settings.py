@@ -26,11 +26,12 @@ class Limits(BaseModel):
     frames: int = _limit(500_000, "frames", "Frames in one video")
     streams: int = _limit(32, "streams", "Streams in one container")
     faces: int = _limit(16, "faces", "Faces followed in one frame, the largest first")
-    smallest_face: int = _limit(40, "pixels", "Longer side of the smallest face that is scored")
+    smallest_face: int = _limit(40, "pixels", "Shorter side of the smallest face that is scored")
     clips: int = _limit(20_000, "clips", "Clips of one video, all faces together")
     concurrency: int = _limit(2, "videos", "Videos worked on at the same time")
     upload_seconds: float = _limit(300.0, "seconds", "Time until a body has arrived")
     decode_seconds: float = _limit(600.0, "seconds", "Decoding and face search of one video")
+    total_seconds: float = _limit(3600.0, "seconds", "All the work on one video, from its start")
     drain_bytes: int = _limit(
         64 * 2**20, "bytes", "Body still read after a refusal, so that the answer arrives"
     )

@@ -68,7 +68,7 @@ def score_cases(cases: Sequence[Case], scorer: Scorer) -> list[ScoredCase]:
                 last_frame=first + CLIP_LENGTH - 1,
                 start=first / FPS,
                 end=(first + CLIP_LENGTH) / FPS,
-                box=(0.0, 0.0, 1.0, 1.0),
+                boxes=((0.0, 0.0, 1.0, 1.0),) * CLIP_LENGTH,
                 raw=float(value),
             )
             for first, value in zip(case.first_frames, raw, strict=True)

@@ -62,6 +62,7 @@ REPORT: dict[str, Any] = {
         "clips_scored": 49,
         "clips_dropped": {},
         "longest_unscored": 0.16,
+        "seconds_missing": 0.0,
     },
     "faces": [
         {

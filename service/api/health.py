@@ -28,7 +28,6 @@ class Ready(BaseModel):
     """The ONNX Runtime execution provider in use."""
     running: int
     waiting: int
-    details: dict[str, str]
 
 
 class Server(BaseModel):
@@ -93,7 +92,6 @@ def router(engine: Engine) -> APIRouter:
             provider=state.provider,
             running=state.running,
             waiting=state.waiting,
-            details=state.details,
         )
 
     @routes.get("/v2", summary="Name and version of the service")

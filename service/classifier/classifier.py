@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
-from service.errors import ModelError
+from service.errors import ModelError, ServiceError
 from service.runtime import Device, open_session
 
 
@@ -36,10 +36,15 @@ class Classifier:
         self._outputs = self._check()
 
     def score(self, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
-        """Score clips, uint8 (N, T, H, W, 3) RGB; the maps are computed only when asked for."""
+        """Score clips, uint8 (N, T, H, W, 3) RGB; the maps are computed only when asked for.
+
+        Raises ``ServiceError`` where the network's output is no probability.
+        """
         wanted = self._outputs if cam else self._outputs[:1]
         results = self._session.run(list(wanted), {INPUT_NAME: clips})
         fake = np.asarray(results[0], np.float32)
+        if fake.shape != (len(clips),) or not np.all((fake >= 0) & (fake <= 1)):
+            raise ServiceError("the model gave a score that is no probability")
         return ClipScores(fake, np.asarray(results[1], np.float32) if len(results) > 1 else None)
 
     def _check(self) -> tuple[str, ...]:
@@ -56,8 +61,10 @@ class Classifier:
             raise ModelError("the batch axis must be dynamic")
         if PROBABILITY_NAME not in outputs:
             raise ModelError(f"the model lacks the output '{PROBABILITY_NAME}'")
-        if outputs[PROBABILITY_NAME].type != "tensor(float)":
-            raise ModelError(f"the output '{PROBABILITY_NAME}' must be float32")
+        for name, axes in ((PROBABILITY_NAME, 1), (CAM_NAME, 4)):
+            output = outputs.get(name)
+            if output and (output.type != "tensor(float)" or len(output.shape) != axes):
+                raise ModelError(f"the output '{name}' must be float32 with {axes} axes")
         return (PROBABILITY_NAME, CAM_NAME) if CAM_NAME in outputs else (PROBABILITY_NAME,)
 
 

@@ -34,7 +34,7 @@ class OperatingPoint(BaseModel):
     score = sigmoid(scale * logit(raw) + offset), Platt (1999).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     threshold: float = Field(0.5, ge=0, le=1)
     uncertain_low: float = Field(0.5, ge=0, le=1)

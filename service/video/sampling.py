@@ -46,15 +46,15 @@ def plan(
     the even stride that gives at most ``auto_windows``. Raises ``MalformedRequest`` for other
     words and ``OverLimits`` where more than ``max_windows`` would result.
     """
-    if not re.match(PATTERN, sampling):
+    if not re.fullmatch(PATTERN, sampling):
         raise MalformedRequest("sampling is auto, full, paper or stride=<seconds>")
     last = len(times) - length
     if last < 0:
         return Plan("full" if sampling == "auto" else sampling, length, ())
     duration = float(times[-1])
     if sampling == "auto":
-        stride = duration / auto_windows
-        sampling = "full" if duration <= full_seconds else f"stride={stride:.3f}"
+        whole = duration <= full_seconds and len(times) // length <= max_windows
+        sampling = "full" if whole else f"stride={max(0.001, duration / auto_windows):.3f}"
     if sampling == "full":
         starts = np.arange(0, last + 1, length)
     elif sampling == "paper":

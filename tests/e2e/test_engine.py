@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import time
 from pathlib import Path
 
 import cv2
@@ -135,6 +136,7 @@ async def test_a_video_without_faces_says_so(model: Path) -> None:
 async def test_a_video_shorter_than_a_clip_is_unable_not_real(model: Path) -> None:
     report = report_of(await detect(settings_for(model), media.group_video(4), DetectionOptions()))
     assert report.verdict == "unable"
+    assert report.coverage.faces_dropped == {"no_whole_clip": 6}
     assert report.coverage.frames_with_face == 4
 
 
@@ -176,6 +178,56 @@ async def test_a_failed_or_abandoned_detection_frees_its_slot(
     assert engine.readiness().running == 0
     assert isinstance(await _last(engine, media.numbered_video(10)), Finished)
     await engine.stop()
+
+
+async def test_cancelling_twice_leaves_no_thread_behind(model: Path, lit_video: bytes) -> None:
+    engine = LocalEngine(settings_for(model, concurrency=1))
+    await engine.start()
+    task = asyncio.create_task(_last(engine, lit_video))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    began = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - began < 2, "a client that has left must not hold its slot"
+    assert engine.readiness().running == 0
+    assert engine._threads._work_queue.empty()
+    assert isinstance(await _last(engine, media.numbered_video(10)), Finished)
+    await engine.stop()
+
+
+async def test_stopping_ends_what_runs_and_what_waits_with_not_ready(
+    model: Path, lit_video: bytes
+) -> None:
+    engine = LocalEngine(settings_for(model, concurrency=1))
+    await engine.start()
+    tasks = [asyncio.create_task(_last(engine, lit_video)) for _ in range(2)]
+    await asyncio.sleep(0.5)
+    assert (engine.readiness().running, engine.readiness().waiting) == (1, 1)
+    await asyncio.wait_for(engine.stop(), 5)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [NotReady, NotReady]
+
+
+async def test_a_file_that_breaks_off_is_not_reported_as_whole(model: Path) -> None:
+    frames = media.group_frames(100, drift=0.2)
+    whole = media.encode_video(frames, container="matroska", options={"g": "10"})
+    report = report_of(
+        await detect(settings_for(model), whole[: len(whole) // 2], DetectionOptions())
+    )
+    assert report.coverage.seconds_missing > 1
+    assert report.coverage.longest_unscored >= report.coverage.seconds_missing
+    assert any("breaks off" in reason for reason in report.reasons)
+
+
+async def test_clips_over_the_limit_are_said(model: Path) -> None:
+    options = DetectionOptions(sampling="paper")
+    report = report_of(await detect(settings_for(model, clips=20), media.group_video(100), options))
+    assert report.coverage.clips_scored == 20
+    assert report.coverage.clips_dropped["over_clip_limit"] > 60
+    assert any("over the limit" in reason for reason in report.reasons)
 
 
 async def test_no_more_videos_run_at_once_than_allowed(model: Path) -> None:

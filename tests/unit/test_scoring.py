@@ -10,6 +10,7 @@ from service.scoring import (
     calibrate,
     longest_gap,
     mean,
+    middle_box,
     segments,
     sustained,
     verdict,
@@ -23,7 +24,7 @@ def clips(
     """One clip of ``length`` frames every ``step`` frames."""
     return [
         ScoredClip(n * step, n * step + length - 1, n * step / fps, (n * step + length) / fps,
-                   (0, 0, 1, 1), raw)
+                   tuple((n * step + k, 0, 1, 1) for k in range(length)), raw)
         for n, raw in enumerate(raws)
     ]  # fmt: skip
 
@@ -104,3 +105,15 @@ def test_longest_gap_counts_both_ends() -> None:
     assert longest_gap([(3.0, 9.5)], 10.0) == pytest.approx(3.0)
     assert longest_gap([(0.0, 5.0)], 10.0) == pytest.approx(5.0)
     assert longest_gap([], 10.0) == pytest.approx(10.0)
+
+
+def test_a_segments_box_is_its_middle_frames() -> None:
+    assert middle_box(clips([0.1] * 2))[0] == 4  # frames 0 to 9
+    assert middle_box(clips([0.1] * 5))[0] == 12
+    assert middle_box(clips([0.1]))[0] == 2
+
+
+def test_calibration_never_overflows() -> None:
+    steep = OperatingPoint(scale=1e6, offset=-3.0)
+    assert calibrate(0.0, steep) == 0.0
+    assert calibrate(1.0, steep) == 1.0

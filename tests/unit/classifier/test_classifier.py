@@ -6,11 +6,12 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
 from service.classifier.classifier import Classifier, load_classifier
-from service.errors import ModelError
+from service.errors import ModelError, ServiceError
 from tests.onnx_models import CONTRACT, brightness_model
 
 
@@ -60,3 +61,13 @@ def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"absent\.onnx") as raised:
         load_classifier(tmp_path / "absent.onnx")
     assert str(tmp_path) not in str(raised.value)
+
+
+def test_an_output_that_is_no_probability_is_an_error_not_a_report() -> None:
+    model = onnx.load_from_string(brightness_model())
+    model.graph.initializer[0].CopyFrom(
+        onnx.helper.make_tensor("scale", TensorProto.FLOAT, [], [float("nan")])
+    )
+    classifier = Classifier(model.SerializeToString())
+    with pytest.raises(ServiceError, match="no probability"):
+        classifier.score(np.zeros((2, 5, 32, 32, 3), np.uint8))

@@ -47,6 +47,12 @@ def test_auto_is_full_for_short_videos_and_keeps_the_budget_for_long_ones() -> N
     assert 398 <= len(long.starts) <= 401
 
 
+def test_auto_never_asks_for_more_than_is_allowed() -> None:
+    made = planned(21_000, 1, "auto", fps=1000.0)
+    assert made.sampling == "stride=0.052"
+    assert len(made.starts) <= 410
+
+
 def test_too_few_frames_give_no_window() -> None:
     assert planned(4, 5, "auto").starts == ()
 
