@@ -6,6 +6,7 @@ detector, tracker and cropper make the clips. Two seconds each, the length a ver
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ def serve(data: bytes, detector: FaceDetector) -> Iterator[Clip]:
         detector=detector,
         tracking=TrackerSettings(),
         limits=ExtractionLimits(),
-        deadline=Deadline(600.0),
+        deadline=Deadline(math.inf),
     ):
         if isinstance(item, Clip):
             yield item

@@ -6,6 +6,7 @@ network learns to tell resampled pixels from camera pixels.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -59,7 +60,7 @@ class Degradation:
             result = [_jpeg(frame, self.quality) for frame in result]
         elif self.codec == "h264":
             data = encode_video(result, quality=self.quality, options={"preset": "veryfast"})
-            video = Video(data, VideoLimits(), Deadline(60.0))
+            video = Video(data, VideoLimits(), Deadline(math.inf))
             result = [frame.rgb for frame in video.frames(range(len(result)))]
         return np.stack(result)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from service.errors import ModelError
 from service.faces.detector import Box, Detection
-from service.runtime import Device, open_session
+from service.runtime import ORT_ERRORS, Device, open_session
 
 _STRIDE = 32
 """The coarsest feature map's; input sides are multiples of it."""
@@ -67,6 +67,10 @@ class SCRFD:
         if self._model.static_input_size is not None or not self._model.use_kps:
             raise ModelError(f"{file.name} {_NOT_A_DETECTOR}")
         self._model.prepare(0, input_size=(input_side, input_side), det_thresh=least_score)
+        try:
+            self.network_output(np.zeros((input_side, input_side, 3), np.uint8))
+        except (*ORT_ERRORS, ValueError, IndexError, TypeError) as error:
+            raise ModelError(f"{file.name} {_NOT_A_DETECTOR}") from error
 
     @property
     def name(self) -> str:
@@ -86,8 +90,12 @@ class SCRFD:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What the network itself says of a uint8 (H, W, 3) RGB frame: boxes with scores (N, 5)
         as SCRFD draws them and landmarks (N, 5, 2), best score first, both float32."""
+        height, width = rgb.shape[:2]
+        if min(height, width) * self.input_side < max(height, width):
+            # Scaled to the network's input such a strip is thinner than a pixel.
+            return np.zeros((0, 5), np.float32), np.zeros((0, 5, 2), np.float32)
         bgr = np.ascontiguousarray(rgb[..., ::-1])
-        size = input_size(rgb.shape[0], rgb.shape[1], self.input_side)
+        size = input_size(height, width, self.input_side)
         boxes, landmarks = self._model.detect(bgr, input_size=size)
         return np.asarray(boxes, dtype=np.float32), np.asarray(landmarks, dtype=np.float32)
 

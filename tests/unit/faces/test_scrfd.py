@@ -107,10 +107,26 @@ def broken(folder: Path, name: str) -> Path:
         path.write_bytes(whole.SerializeToString()[:-40])
     if name == "no-landmarks.onnx":
         path.write_bytes(bright_cell_model(outputs=6).SerializeToString())
+    if name == "nine-outputs.onnx":
+        path.write_bytes(nine_copies().SerializeToString())
     if name == "disconnected.onnx":
         del whole.graph.node[3]
         path.write_bytes(whole.SerializeToString())
     return path
+
+
+def nine_copies() -> onnx.ModelProto:
+    """A model that has as many outputs as a detector, all of them its input."""
+    floats = onnx.TensorProto.FLOAT
+    names = [f"o{number}" for number in range(9)]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], [name]) for name in names],
+        "copies",
+        [onnx.helper.make_tensor_value_info("x", floats, [1, 3, 640, 640])],
+        [onnx.helper.make_tensor_value_info(name, floats, [1, 3, 640, 640]) for name in names],
+    )
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +138,7 @@ def broken(folder: Path, name: str) -> Path:
         "truncated.onnx",
         "no-landmarks.onnx",
         "disconnected.onnx",
+        "nine-outputs.onnx",
     ],
 )
 def test_what_is_no_detector_is_named_without_its_folder(tmp_path: Path, name: str) -> None:
@@ -130,6 +147,11 @@ def test_what_is_no_detector_is_named_without_its_folder(tmp_path: Path, name: s
     with pytest.raises(ModelError, match=name) as caught:
         SCRFD(broken(folder, name))
     assert "secret-place" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(2, 1000), (1000, 2), (4, 2304), (1, 1)])
+def test_a_strip_of_a_frame_has_no_face(model: Path, shape: tuple[int, int]) -> None:
+    assert SCRFD(model).detect(np.full((*shape, 3), 20, np.uint8)) == []
 
 
 def test_an_input_side_below_one_stride_is_refused(model: Path) -> None:
