@@ -6,29 +6,22 @@ from typing import Literal
 
 import onnxruntime as ort
 from onnxruntime import InferenceSession  # noqa: TID251
-from onnxruntime.capi.onnxruntime_pybind11_state import (
-    Fail,
-    InvalidArgument,
-    InvalidGraph,
-    InvalidProtobuf,
-    NoSuchFile,
-    NotImplemented,
-    RuntimeException,
-)
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from service.errors import ModelError
 
 Device = Literal["auto", "cpu", "cuda"]
 
 ORT_ERRORS = (
-    Fail,
-    InvalidArgument,
-    InvalidGraph,
-    InvalidProtobuf,
-    NoSuchFile,
-    NotImplemented,
-    RuntimeException,
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NoSuchFile,
+    state.NotImplemented,
+    state.RuntimeException,
 )
+"""What ONNX Runtime raises; its errors have no base of their own."""
 
 
 def open_session(model: bytes, *, device: Device = "cpu", threads: int = 1) -> InferenceSession:
