@@ -76,7 +76,7 @@ def publish(
     if low is None or low <= 0.5:
         abstain = "On unseen people this model is not shown to be better than chance."
     point = calibrate(score_cases(validation, scorer), abstain)
-    metrics = [*_auc_metrics(results), *_order_metrics(test, scorer)]
+    metrics = [*_auc_metrics(scored, results), *_order_metrics(test, scorer)]
     metrics += _verdict_metrics(scored, point.model_copy(update={"abstain": None}), results)
     contract = _contract(model, story, point, metrics)
     export(model, output, contract, scaling=SCALING, half_weights=True)
@@ -119,25 +119,39 @@ def _contract(
     )
 
 
-def _data(results: Results) -> str:
-    return (
-        f"{results.fake_clips} forged and {results.real_clips} real clips of {results.people} "
-        "people seen neither in training nor in validation"
-    )
+UNSEEN = "people seen neither in training nor in validation"
 
 
-def _auc_metrics(results: Results) -> list[Metric]:
-    data = _data(results)
-    metrics = []
-    for name, figure in (("clip_auc", results.clip_auc), ("face_auc_2s", results.face_auc)):
-        low = None if figure.low is None else round(figure.low, 3)
-        high = None if figure.high is None else round(figure.high, 3)
-        metrics.append(
-            Metric(name=name, value=round(figure.value, 3), data=data, low=low, high=high)
+def _auc_metrics(scored: Sequence[ScoredCase], results: Results) -> list[Metric]:
+    """AUC over everybody with intervals, then by family and by person, each with what it is of."""
+
+    def clips(cases: Sequence[ScoredCase]) -> int:
+        return sum(len(case.clips) for case in cases)
+
+    videos = sum(case.fake for case in scored)
+    whole = f"{results.fake_clips} forged and {results.real_clips} real clips of"
+    faces = f"{videos} forged and {len(scored) - videos} real two-second videos of"
+    metrics = [
+        Metric(
+            name=name,
+            value=round(figure.value, 3),
+            data=f"{data} {results.people} {UNSEEN}",
+            low=None if figure.low is None else round(figure.low, 3),
+            high=None if figure.high is None else round(figure.high, 3),
         )
+        for name, figure, data in (
+            ("clip_auc", results.clip_auc, whole),
+            ("face_auc_2s", results.face_auc, faces),
+        )
+    ]
     for family, value in results.by_family.items():
+        count = clips([case for case in scored if case.kind == family])
+        data = f"{count} forged and all {results.real_clips} real clips of the test people"
         metrics.append(Metric(name=f"clip_auc family {family}", value=round(value, 3), data=data))
-    for number, value in enumerate(results.by_person.values(), start=1):
+    for number, (person, value) in enumerate(results.by_person.items(), start=1):
+        own = [case for case in scored if case.person == person]
+        forged = clips([case for case in own if case.fake])
+        data = f"{forged} forged and {clips(own) - forged} real clips of this person"
         metrics.append(
             Metric(name=f"clip_auc test person {number}", value=round(value, 3), data=data)
         )

@@ -104,16 +104,16 @@ def tell(chosen: dict[str, list[str]], pairs: Pairs, work: Path) -> Story:
     return Story(
         version=VERSION,
         trained_on=(
-            f"Short public example videos of {len(chosen['train'])} people and {still} "
-            f"photographs, forged by this project in {len(set(pairs.family.tolist()))} ways: "
-            f"{len(pairs)} pairs of a real and a forged five-frame clip. "
-            f"{len(chosen['validation'])} other people for validation, {len(chosen['test'])} "
-            "others for test."
+            f"short public example videos of {len(chosen['train'])} people and {still} "
+            f"photographs, forged in {len(set(pairs.family.tolist()))} ways ({len(pairs)} pairs of "
+            "a real and a forged clip)"
         ),
         strategy=(
-            f"Single frames from random weights ({images['frames']:,} images), then five-frame "
+            f"single frames from random weights ({images['frames']:,} images), then five-frame "
             f"clips ({images['clips'] // 5:,}); each forged clip beside its real twin; an "
-            "auxiliary map of the forged pixels in training only; averaged weights."
+            "auxiliary map of the forged pixels in training only; averaged weights; "
+            f"{len(chosen['validation'])} other people for validation, {len(chosen['test'])} "
+            "others for test"
         ),
     )
 
