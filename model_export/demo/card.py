@@ -63,8 +63,8 @@ real, from {uncertain_high} fake, between them uncertain. {calibration}.{abstain
 
 - Whether a face is called fake at all depends much on the person: scores of real faces are far \
 from even, and a few people cannot place a threshold well.
-{remarks}- Real deepfakes differ from these forgeries. A high score means traces like those of the families \
-above; a low score does not mean that a video is real.
+{remarks}- Real deepfakes differ from these forgeries. A high score means traces like those of \
+the families above; a low score does not mean that a video is real.
 - A handful of people in training and in test: skin, age, glasses, beards, lighting and cameras \
 are not covered evenly, and errors differ from person to person, as the table shows.
 - Strong compression, blur and very small faces hide the traces.

@@ -27,8 +27,8 @@ def train_demo(
     runs: Annotated[
         int, typer.Option(help="Runs of ten frames to forge for training.", min=50)
     ] = 1200,
-    frame_minutes: Annotated[float, typer.Option(help="Time for single frames.", min=0.1)] = 42.0,
-    clip_minutes: Annotated[float, typer.Option(help="Time for five-frame clips.", min=0.1)] = 10.0,
+    frame_minutes: Annotated[float, typer.Option(help="Time for single frames.", min=0.1)] = 25.0,
+    clip_minutes: Annotated[float, typer.Option(help="Time for five-frame clips.", min=0.1)] = 24.0,
     filters: Annotated[int, typer.Option(help="Width of the first stage.", min=4)] = 16,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that forge.", min=1)] = 2,
