@@ -100,8 +100,8 @@ def _print_head(report: Report, console: Console) -> None:
         f"{report.coverage.longest_unscored:.1f} s"
     )
     console.print(
-        f"Model {model.name} {model.version} ({model.architecture}, trained on "
-        f"{model.trained_on}), detector {model.detector}, {model.provider}"
+        f"Model {model.name} {model.version} ({model.architecture}), detector {model.detector}, "
+        f"{model.provider}. Trained on: {model.trained_on}"
     )
 
 
