@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"fake": "bold red", "real": "green", "uncertain": "yellow"}
 _LEVELS = " ▁▂▃▄▅▆▇█"
-_COLUMNS = 30
+_COLUMNS = 24
 _COMMON_NAMES = {"no_face": "no face", "unable": "unable to say"}
 
 
