@@ -42,12 +42,12 @@ def read_people(
     """Runs of ``length`` frames of each person, at most ``most``."""
     videos = find_videos(folder)
     tasks = [(name, videos[name], length, most) for name in people]
-    return dict(_parallel(_read_person, tasks, workers, "reading people"))
+    return dict(parallel(_read_person, tasks, workers, "reading people"))
 
 
 def read_stills(folder: Path, workers: int) -> list[Still]:
     """The photographs that show exactly one clear face of 80 pixels or more."""
-    found = _parallel(_read_still, sorted(folder.glob("*.jpg")), workers, "reading photographs")
+    found = parallel(_read_still, sorted(folder.glob("*.jpg")), workers, "reading photographs")
     return [still for still in found if still is not None]
 
 
@@ -73,7 +73,7 @@ def write_pool(
     missing = [task for task in tasks if not task[0].exists()]
     # The children inherit the runs by fork: they are too large to be sent.
     work = partial(_write_shard, list(runs), list(stills), seed, training)
-    _parallel(work, missing, workers, "forging")
+    parallel(work, missing, workers, "forging")
     return [path for path, _, _ in tasks]
 
 
@@ -135,10 +135,15 @@ def _call(task: object) -> object:
     return _shared["work"](task)
 
 
-def _parallel(
+def parallel(
     work: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int, title: str
 ) -> list[_Result]:
-    """``work`` on every task, results in order, with a progress bar."""
+    """``work`` on every task, results in order, with a progress bar.
+
+    One worker is this process; more are forked, and then this process never does any of the work
+    itself: OpenCV's and x264's threads, once started here, would be missing in a later fork, which
+    waits for them for ever.
+    """
     todo = list(tasks)
     results: list[_Result] = []
     with Progress() as progress:
@@ -150,9 +155,9 @@ def _parallel(
 def _results(
     work: Callable[[_Task], _Result], todo: list[_Task], workers: int
 ) -> Iterator[_Result]:
-    if workers <= 1 or len(todo) <= 1:
+    if workers <= 1:
         yield from map(work, todo)
         return
     _shared["work"] = work
-    with multiprocessing.get_context("fork").Pool(min(workers, len(todo))) as pool:
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
         yield from pool.imap(_call, todo)

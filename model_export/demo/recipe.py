@@ -6,16 +6,23 @@ Every step leaves its result in the work folder and is skipped where that is the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from rich.progress import track
 
 from model_export.clrnet import CLRNet
 from model_export.demo import cases, trainer
 from model_export.demo.people import Part
 from model_export.demo.pool import RUN_LENGTH, Pairs
-from model_export.demo.prepare import SHARD_RUNS, parts, read_people, read_stills, write_pool
+from model_export.demo.prepare import (
+    SHARD_RUNS,
+    parallel,
+    parts,
+    read_people,
+    read_stills,
+    write_pool,
+)
 from model_export.demo.publish import Story, publish
 from model_export.demo.trainer import Stage
 from service.classifier.contract import ModelContract
@@ -148,9 +155,8 @@ def _cases(
         runs = read_people(
             faces, people, cases.CASE_FRAMES, LONG_RUNS_OF_ONE_PERSON, budget.workers
         )
-        made: list[cases.Case] = []
-        for name in track(people, description=f"making {part} videos"):
-            if runs[name]:
-                made += cases.make_cases(name, runs, CASE_SEEDS[part], CASE_ROUNDS[part])
-        cases.save(made, path)
+        make = partial(cases.make_cases, runs=runs, seed=CASE_SEEDS[part], rounds=CASE_ROUNDS[part])
+        seen = [name for name in people if runs[name]]
+        made = parallel(make, seen, budget.workers, f"making {part} videos")
+        cases.save([case for each in made for case in each], path)
     return cases.load(path)
