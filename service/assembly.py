@@ -197,6 +197,8 @@ class Assembler:
             reasons.append("The model is uncalibrated: its threshold is a convention.")
         if self._classifier.contract.notice != UNKNOWN:
             reasons.append(self._classifier.contract.notice)
+        if self._options.explain and not self._classifier.has_cam:
+            reasons.append("The model has no class activation map, so none is given.")
         if coverage.frames_damaged:
             reasons.append(f"{coverage.frames_damaged} frames are damaged and were not scored.")
         if coverage.seconds_missing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
 from service import __version__
@@ -73,8 +74,10 @@ def score(
     sampling: Annotated[
         str, typer.Option(help="auto, full, paper (80 frames) or stride=<seconds>.")
     ] = "auto",
-    full: Annotated[bool, typer.Option("--full", help="Every clip and box in the report.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Add class activation maps.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="With --json: every clip and box.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With --json: class activation maps.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the report alone, as JSON, on standard output.")
     ] = False,
@@ -153,7 +156,13 @@ def fetch_detector(
 
 
 def _settings(model: Path | None) -> Settings:
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for wrong in error.errors():
+            name = "__".join(str(part) for part in wrong["loc"]).upper()
+            _errors.print(f"[red]Bad setting[/red] DEEPFAKE_{name}: {wrong['msg']}")
+        raise typer.Exit(2) from None
     if model is not None:
         chosen = settings.model.model_copy(update={"path": model})
         settings = settings.model_copy(update={"model": chosen})

@@ -1,8 +1,8 @@
 """Everything that can go wrong with a request, with one stable code each.
 
 The HTTP layer turns these into RFC 9457 problem documents; the command line
-prints ``detail``. ``detail`` is written for the caller and never holds a file
-name, a URL, or text that came from the media or from FFmpeg.
+prints ``detail``. ``detail`` is written for the caller and never holds the
+name of an uploaded file, a folder, a URL, or text that came from the media or from FFmpeg.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ class OverLimits(ServiceError):
 
 
 class TooSlow(ServiceError):
-    """Decoding went past its deadline."""
+    """Decoding, or all the work on a video, went past its deadline."""
 
-    status, code, title = 422, "too_slow", "Decoding took too long"
+    status, code, title = 422, "too_slow", "Took too long"
 
 
 class NotReady(ServiceError):
-    """The service cannot score now: still starting, stopping, or its model is missing."""
+    """The service cannot score now: starting, stopping, or its model or detector is missing."""
 
     status, code, title = 503, "not_ready", "Not ready"
 

@@ -60,7 +60,8 @@ class Segment(_Part):
     clips: tuple[ClipScore, ...] | None = None
     """Only with ``detail=full``."""
     cam_png: str | None = None
-    """Only with ``explain=true``: the class activation map, base64 PNG, 8-bit grey; black is
+    """Only with ``explain=true`` and of models that have one: the class activation map, base64
+    PNG, 8-bit grey; black is
     the lowest fifth of its range, white its peak."""
 
 

@@ -63,8 +63,12 @@ def print_demo(report: Report, demo: Demo, console: Console | None = None) -> No
     _print_tail(report, console)
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _faces(report: Report, forged: int | None) -> Table:
-    table = Table(title=f"{len(report.faces)} faces, most suspicious first")
+    table = Table(title=f"{_count(len(report.faces), 'face')}, most suspicious first")
     table.add_column("face", justify="right")
     table.add_column("P(fake)", justify="right")
     table.add_column("verdict")
@@ -95,7 +99,8 @@ def _print_head(report: Report, console: Console) -> None:
     rate = f"{media.fps:.2f} frames/s" if media.fps else "unknown rate"
     console.print(
         f"{media.duration:.1f} s, {media.width}×{media.height}, {rate}, {media.codec}; "
-        f"{report.coverage.clips_scored} clips of {report.coverage.faces_kept} faces scored "
+        f"{_count(report.coverage.clips_scored, 'clip')} of "
+        f"{_count(report.coverage.faces_kept, 'face')} scored "
         f"({report.coverage.sampling}), longest stretch not scored "
         f"{report.coverage.longest_unscored:.1f} s"
     )

@@ -79,13 +79,16 @@ Weights SHA-256: `{weights_sha256}`. How to make it again: \
 
 _REMARKS = {
     "4495dfb9353839985b22a47941e6d12b07a5a436fd92cee39167aaace6dc0f44": """\
+- Test person 1 is a stage recording in which several people appear; the largest face is followed, \
+and all of it counts as one person.
 - The calibration's form (a prior, a least width of the band) was settled after a first version \
 had called 9 of the 24 real test videos fake, so the shares of verdicts in the table are on the \
 bright side.
 - In the six-person clip of `deepfake-service demo` the forged face ranks first, but one of the \
-five untouched faces is called fake as well.
+five untouched faces is called fake as well and another uncertain.
 - Of the four images published with MesoNet (two real deepfakes, two real faces) it ranks the \
-deepfakes higher (0.09 and 0.02 against 0.001 and 0.000, raw) but would call neither fake.
+deepfakes higher but would call neither fake: raw scores of at most about 0.1 against 0.001, \
+depending on how the image is cut and resized.
 """,
 }
 """What else was seen with particular weights, by their SHA-256."""

@@ -28,7 +28,7 @@ UPLOAD_TYPES = "multipart/form-data, video/*, application/octet-stream"
 _RETRY_AFTER = 5.0
 """Seconds, where an error asks to try again and does not say when."""
 
-_RETRY_STATUS = {429, 503}
+_RETRY_STATUS = {503}
 
 
 class Problem(BaseModel):

@@ -35,6 +35,11 @@ class Classifier:
         self.provider: str = self._session.get_providers()[0]
         self._outputs = self._check()
 
+    @property
+    def has_cam(self) -> bool:
+        """Whether the network gives class activation maps."""
+        return CAM_NAME in self._outputs
+
     def score(self, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
         """Score clips, uint8 (N, T, H, W, 3) RGB; the maps are computed only when asked for.
 

@@ -91,3 +91,13 @@ def test_fetching_a_detector_tells_the_licence_before_anything_else(tmp_path: Pa
     assert done.returncode == 1
     assert "non-commercial" in done.stderr
     assert not any(tmp_path.iterdir())
+
+
+def test_a_bad_setting_is_one_sentence_that_names_it(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPFAKE_LIMITS__BYTES", "0")
+    done = run("score", video)
+    assert done.returncode == 2
+    assert "DEEPFAKE_LIMITS__BYTES" in done.stderr
+    assert "Traceback" not in done.stderr
