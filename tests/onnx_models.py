@@ -35,6 +35,7 @@ def brightness_model(
     input_type: int = TensorProto.UINT8,
     batch: int | str = "N",
     output: str = "fake_probability",
+    cam: bool = True,
 ) -> bytes:
     """P(fake) = mean of the clip's pixels / 255; the map is the mean over colours."""
     length, height, width = contract.clip_length, contract.input_height, contract.input_width
@@ -57,6 +58,8 @@ def brightness_model(
         ],
         initializer=[scale],
     )
+    if not cam:
+        del graph.output[1], graph.node[-2:]
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, contract.dump() if metadata is None else metadata)
     onnx.checker.check_model(model)

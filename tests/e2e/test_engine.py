@@ -124,6 +124,15 @@ async def test_explain_adds_a_map_to_each_segment(model: Path, lit_video: bytes)
             assert cv2.imdecode(png, cv2.IMREAD_UNCHANGED).shape == (32, 32)  # type: ignore[union-attr]
 
 
+async def test_a_model_without_maps_says_so_when_asked_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "mapless.onnx"
+    path.write_bytes(brightness_model(cam=False))
+    options = DetectionOptions(sampling="paper", explain=True)
+    report = report_of(await detect(settings_for(path), media.group_video(20), options))
+    assert all(each.cam_png is None for face in report.faces for each in face.segments)
+    assert any("no class activation map" in reason for reason in report.reasons)
+
+
 async def test_a_video_without_faces_says_so(model: Path) -> None:
     report = report_of(
         await detect(settings_for(model), media.numbered_video(50), DetectionOptions())
