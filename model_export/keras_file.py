@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export import keras_config
 from model_export.errors import KerasImportError
 
 MAX_LAYERS = 4096
@@ -129,6 +131,7 @@ def _sha256(path: Path) -> str:
 
 def _contents(handle: h5py.File, digest: str) -> KerasFile:
     config = _config(handle)
+    keras_config.check(config, _text(handle.attrs.get("keras_version", "")))
     if "model_weights" in handle:
         layout, layers = "whole model", _legacy_layers(_group(handle, "model_weights"))
     elif _names(handle, "layer_names") is not None:
@@ -272,18 +275,8 @@ def _config(handle: h5py.File) -> Mapping[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _layer_configs(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    inner = config.get("config")
-    # The oldest Sequential models keep the bare list of layers there.
-    layers = inner.get("layers") if isinstance(inner, dict) else inner
-    if not isinstance(layers, list):
-        return []
-    configs = [layer.get("config") for layer in layers if isinstance(layer, dict)]
-    return [layer for layer in configs if isinstance(layer, dict)]
-
-
 def _input_shape(config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
-    for layer in _layer_configs(config)[:1]:
+    for _, layer in islice(keras_config.layers(config), 1):
         shape = layer.get("batch_input_shape", layer.get("batch_shape"))
         if isinstance(shape, list) and all(n is None or isinstance(n, int) for n in shape):
             return tuple(shape[1:])
@@ -291,7 +284,7 @@ def _input_shape(config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
 
 
 def _head_activation(config: Mapping[str, Any]) -> str | None:
-    for layer in _layer_configs(config)[-1:]:
+    for _, layer in list(keras_config.layers(config))[-1:]:
         activation = layer.get("activation")
         return activation if isinstance(activation, str) else None
     return None

@@ -17,6 +17,7 @@ from torch import nn
 from model_export.architectures import ARCHITECTURES, MAX_SIZE, MIN_SIZE, Architecture, Size
 from model_export.detector import Detector
 from model_export.errors import KerasImportError
+from model_export.keras_config import check_head
 from model_export.keras_file import KerasFile, KerasLayer, open_keras
 from model_export.keras_layers import Shapes, assign, keras_shapes, kind_of
 
@@ -51,6 +52,7 @@ def import_keras(path: Path, architecture: str, input_size: int | None = None) -
             with torch.device("meta"):
                 model = plan.build(file, _size_or_published(plan, file, input_size))
             layers = _matched(model, file, architecture)
+            check_head(architecture, file.head_activation)
         except KerasImportError as error:
             others = [name for name in ARCHITECTURES if name != architecture]
             fitting = next((name for name in others if _fits(name, file)), None)

@@ -56,6 +56,7 @@ class _Meso(Detector):
     """Four convolutions, each with ReLU, batch norm and pooling; then two dense layers."""
 
     clip_length = 1
+    class_order = "real"
     pools: ClassVar[tuple[int, ...]] = (2, 2, 2, 4)
 
     def __init__(self, convolutions: list[nn.Module], channels: list[int], size: tuple[int, int]):

@@ -28,6 +28,7 @@ class ShallowNetV3(Detector):
     """ShallowNetV3 for frames of ``size`` (rows, columns)."""
 
     architecture = "shallownetv3"
+    class_order = "fake,real (assumed: that of the released CLRNet)"
     clip_length = 1
 
     def __init__(self, size: tuple[int, int] = (128, 128), dropout: float = DROPOUT) -> None:

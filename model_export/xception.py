@@ -96,6 +96,7 @@ class Xception(Detector):
     """
 
     architecture = "xception"
+    class_order = "fake,real (assumed: that of the released CLRNet)"
     clip_length = 1
     has_cam = True
 

@@ -103,9 +103,11 @@ def read_runs(
     chosen = frozenset(starts)
     images: list[Image] = []
     faces: list[TrackedFace] = []
+    expected = 0
     for tracked in Tracker(detector, TrackerSettings()).follow(video.frames(wanted)):
-        if tracked.frame.index in chosen:
+        if tracked.frame.index in chosen or tracked.frame.index != expected:
             images, faces = [], []
+        expected = tracked.frame.index + 1
         if tracked.faces:
             same = [each for each in tracked.faces if faces and each.track == faces[-1].track]
             images.append(tracked.frame.rgb)

@@ -5,7 +5,8 @@ Every step leaves its result in the work folder and is skipped where that is the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from model_export.demo.prepare import (
 )
 from model_export.demo.publish import Story, publish
 from model_export.demo.trainer import Stage
+from model_export.errors import ModelExportError
 from service.classifier.contract import ModelContract
 
 VERSION = "1"
@@ -56,6 +58,7 @@ def make_demo_model(
     work.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)
     chosen = parts(faces)
+    _same_inputs(work / "inputs.json", faces, stills, budget)
     pairs = Pairs.load(_pool(faces, chosen["train"], stills, work, "train", budget))
     held_out = Pairs.load(_pool(faces, chosen["validation"], None, work, "validation", budget))
     model = train_stages(pairs, held_out, work, budget)
@@ -63,6 +66,24 @@ def make_demo_model(
     test = _cases(faces, chosen["test"], work, "test", budget)
     story = tell(chosen, pairs, work)
     return publish(model, validation, test, story, output, work)
+
+
+def _same_inputs(path: Path, faces: Path, stills: Path | None, budget: Budget) -> None:
+    """Refuse a work folder made from other files or with another budget.
+
+    One more video moves people between parts: what was trained on would then be measured as unseen.
+    """
+    files = [*sorted(faces.glob("*.mp4")), *(sorted(stills.glob("*.jpg")) if stills else [])]
+    inputs = {
+        "files": {file.name: file.stat().st_size for file in files},
+        "budget": {key: value for key, value in asdict(budget).items() if key != "workers"},
+    }
+    if path.exists() and json.loads(path.read_text()) != inputs:
+        raise ModelExportError(
+            f"the work folder {path.parent} was made from other videos or options; choose another "
+            "with --work"
+        )
+    path.write_text(json.dumps(inputs))
 
 
 def train_stages(pairs: Pairs, held_out: Pairs, work: Path, budget: Budget) -> CLRNet:

@@ -189,7 +189,8 @@ def train(
     """One stage. Returns the averaged network; ``model`` itself is trained in place.
 
     ``folder`` gets ``<stage>.jsonl`` with one line a check, and ``<stage>.pt`` with the averaged
-    weights of the last check, so that an interrupted training is not lost.
+    weights once it is finished; until then those of the last check are in
+    ``<stage>.unfinished.pt``.
     """
     rng = np.random.default_rng([seed, stage.frames])
     torch.manual_seed(seed)
@@ -225,9 +226,11 @@ def train(
                 log.write(json.dumps(line) + "\n")
                 log.flush()
                 progress.console.print(line)
-                save(mean, folder / f"{stage.name}.pt", stage)
+                save(mean, folder / f"{stage.name}.unfinished.pt", stage)
             if done >= 1:
                 break
+    # Only now: a stage that was interrupted must not be taken for a finished one.
+    (folder / f"{stage.name}.unfinished.pt").replace(folder / f"{stage.name}.pt")
     head.detach_from_model()
     return mean.eval()
 

@@ -22,8 +22,8 @@ def thumbnail(rgb: NDArray[np.uint8]) -> Thumbnail:
 
 
 def scene_change(before: Thumbnail, after: Thumbnail) -> float:
-    """Mean difference in grey levels, a change of brightness and contrast (a flash, a fade)
-    taken out: large at a cut."""
+    """Mean difference in grey levels, a change of brightness (a flash, a fade) taken out:
+    large at a cut."""
     return float(np.mean(np.abs(_level(after) - _level(before))))
 
 

@@ -63,3 +63,11 @@ def test_the_card_has_the_figures_of_the_metadata(classifier: Classifier) -> Non
     point = contract.operating_point
     for number in (point.scale, point.offset, point.uncertain_low, point.uncertain_high):
         assert f"{abs(number)}" in card
+
+
+def test_the_card_is_what_the_metadata_make(classifier: Classifier, tmp_path: Path) -> None:
+    from model_export.demo.card import write_card
+
+    path = tmp_path / "card.md"
+    write_card(path, classifier.contract, MODEL.stat().st_size)
+    assert path.read_text() == MODEL.with_suffix(".md").read_text()
