@@ -40,10 +40,12 @@ def train_demo(
 
     Example: **deepfake-models train-demo videos/ --stills photos/**
     """
+    from model_export.cli import refusals
     from model_export.demo.recipe import Budget, make_demo_model
 
     budget = Budget(runs, frame_minutes * 60, clip_minutes * 60, filters, seed, workers)
-    contract = make_demo_model(faces, stills, work, output, budget)
+    with refusals():
+        contract = make_demo_model(faces, stills, work, output, budget)
     console = Console(highlight=False)
     for metric in contract.metrics:
         between = "" if metric.low is None else f" ({metric.low:.3f} to {metric.high:.3f})"
