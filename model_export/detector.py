@@ -40,6 +40,11 @@ class Detector(nn.Module, ABC):
     def fake_probability(self, logits: Tensor) -> Tensor:
         """P(fake) (N,) of logits (N, units)."""
 
+    def loss(self, x: Tensor, fake: Tensor) -> Tensor:
+        """What training lowers: the mean over clips (N, T, 3, H, W), a scalar; ``fake`` is
+        float32 (N,), 1 where forged and 0 where real."""
+        raise NotImplementedError(f"{self.architecture} cannot be trained")
+
     def cam(self, features: Tensor) -> Tensor:
         """Raw class activation map (N, T, h, w): features times the fake class's weights."""
         raise NotImplementedError(f"{self.architecture} has no class activation map")

@@ -13,3 +13,15 @@ class KerasImportError(ModelExportError):
 
 class ExportError(ModelExportError):
     """A model cannot be written as ONNX, or does not compute the same there."""
+
+
+class DataError(ModelExportError):
+    """A dataset is not what it should be; the message names the file."""
+
+
+class TrainingError(ModelExportError):
+    """A run cannot start or go on; the message says why and what was kept."""
+
+
+class EvaluationError(ModelExportError):
+    """Something cannot be measured; the message says why."""

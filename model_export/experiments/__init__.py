@@ -1,0 +1,1 @@
+"""The papers' experiments: strategies, the restricted grid search, whole suites."""

@@ -1,0 +1,1 @@
+"""One trainer: a run is a configuration file and the folder it fills."""
