@@ -73,9 +73,7 @@ def strategies(
 
 def search(
     candidates: Sequence[Strategy],
-    score: Callable[
-        [Strategy], Mapping[Literal["chosen_on", "reported_on", "whole"], float | None]
-    ],
+    score: Callable[[Strategy], OpenDomainScore],
 ) -> GridResult:
     """Score every candidate and pick: the highest, among equals the one with fewer methods, then
     the one tried first.

@@ -1,0 +1,117 @@
+"""Trains a strategy within a budget, scores it, and does neither twice.
+
+Everything has its folder, ``<architecture>/<strategy>/seed-<n>/<stage>``: what is finished there
+is used again, what was interrupted goes on where it stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_export.data.prepared import PreparedDataset
+from model_export.errors import TrainingError
+from model_export.evaluation.scores import ScoreTable, score_run
+from model_export.experiments.budget import Budget, ModelBudget, Stage
+from model_export.experiments.strategy import Strategy
+from model_export.training.checkpoint import load_run
+from model_export.training.config import DataConfig, InitConfig, ModelConfig, RunConfig
+from model_export.training.trainer import RunResult, train
+
+SCORES = "test-scores.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained strategy: its folder and what each of its own stages took, not those of the model
+    it started from."""
+
+    strategy: Strategy
+    folder: Path
+    stages: tuple[RunResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Laboratory:
+    """Experiments on one prepared dataset within one budget, under ``folder``."""
+
+    dataset: PreparedDataset
+    budget: Budget
+    folder: Path
+
+    def train(self, architecture: str, strategy: Strategy, seed: int) -> Trained:
+        """Train ``strategy`` and, before it, the model it starts from. Raises ``TrainingError``."""
+        model = self._model(architecture)
+        start = strategy.start
+        weights = self.train(architecture, start, seed).folder if start else None
+        results = []
+        for stage in model.transfer if start else model.stages:
+            config = self._config(architecture, model, strategy, stage, seed, weights)
+            folder = self._place(architecture, strategy, seed) / stage.name
+            results.append(train(config, folder))
+            weights = folder
+        assert weights is not None
+        return Trained(strategy, weights, tuple(results))
+
+    def scores(self, architecture: str, strategy: Strategy, seed: int) -> ScoreTable:
+        """P(fake) of every test clip of every method, trained first where it is not yet."""
+        trained = self.train(architecture, strategy, seed)
+        path = trained.folder / SCORES
+        if path.exists():
+            return ScoreTable.load(path)
+        model, config = load_run(trained.folder)
+        table = score_run(model, config.model.scaling, self.dataset, "test")
+        table.save(path)
+        return table
+
+    def videos(self, strategy: Strategy) -> Mapping[str, int | None]:
+        """Forged training videos of each method: all from scratch, few in a transfer."""
+        count = self.budget.few_shot if strategy.kind == "transfer" else None
+        return dict.fromkeys(strategy.methods, count)
+
+    def _config(
+        self,
+        architecture: str,
+        model: ModelBudget,
+        strategy: Strategy,
+        stage: Stage,
+        seed: int,
+        weights: Path | None,
+    ) -> RunConfig:
+        return RunConfig(
+            name=f"{architecture} {strategy}, {stage.name}",
+            seed=seed,
+            model=ModelConfig(
+                architecture=architecture,
+                options=model.options,
+                size=self.budget.size,
+                length=stage.length,
+                scaling=model.scaling,
+            ),
+            data=DataConfig(
+                folder=self.dataset.folder,
+                videos=dict(self.videos(strategy)),
+                twins=stage.twins,
+                clips_per_video=stage.clips_per_video,
+            ),
+            init=InitConfig(weights=weights, inflate=stage.inflate),
+            freeze=stage.freeze,
+            augmentation=stage.augmentation,
+            optimiser=stage.optimiser,
+            schedule=stage.schedule,
+            mask_weight=stage.mask_weight,
+            average=stage.average,
+        )
+
+    def _model(self, architecture: str) -> ModelBudget:
+        try:
+            return self.budget.models[architecture]
+        except KeyError:
+            known = ", ".join(sorted(self.budget.models))
+            raise TrainingError(
+                f"the budget '{self.budget.name}' says nothing of {architecture}, only of {known}"
+            ) from None
+
+    def _place(self, architecture: str, strategy: Strategy, seed: int) -> Path:
+        return self.folder / architecture / strategy.slug / f"seed-{seed}"
