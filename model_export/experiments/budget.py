@@ -40,7 +40,7 @@ class Stage(Section):
 class ModelBudget(Section):
     """A network, the stages that train it from random weights, and those of a transfer."""
 
-    options: dict[str, bool | int | float | str | list[int]] = {}
+    options: dict[str, bool | int | float | str | list[int]] = Field(default_factory=dict)
     scaling: Literal["unit", "centred"] = "unit"
     stages: tuple[Stage, ...] = Field(min_length=1)
     transfer: tuple[Stage, ...] = Field(min_length=1)
