@@ -1,0 +1,75 @@
+"""Does a transfer beat a merge, and a merge a single domain, on forgeries nobody trained on?
+
+That is the papers' claim (WWW '21, table 6). Here it is asked per network over several seeds, and
+answered with what was measured, whichever way it comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_export.experiments.strategy import Kind
+
+ORDER: tuple[Kind, ...] = ("transfer", "merge", "single")
+"""The papers' claim, best first."""
+
+ScoresBySeed = Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two strategies over the same seeds: how often the first was better and by how much (mean
+    and standard deviation of the difference; None for a single seed)."""
+
+    better: Kind
+    worse: Kind
+    wins: int
+    seeds: int
+    difference: float
+    deviation: float | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it came out as claimed: better on average and for most of the seeds."""
+        return self.difference > 0 and 2 * self.wins > self.seeds
+
+
+def compare(scores: Mapping[Kind, ScoresBySeed]) -> list[Comparison]:
+    """Each neighbouring pair of ``ORDER``, seed by seed. Raises ``ValueError`` where the
+    strategies do not share a seed."""
+    return [
+        _pair(better, worse, scores[better], scores[worse])
+        for better, worse in zip(ORDER[:-1], ORDER[1:], strict=True)
+    ]
+
+
+def verdict(architecture: str, comparisons: Sequence[Comparison]) -> str:
+    """One sentence: whether the claim came out for this network, and where not."""
+    failed = [each for each in comparisons if not each.holds]
+    claim = " > ".join(ORDER)
+    if not failed:
+        return f"{architecture}: {claim} came out."
+    parts = [
+        f"{each.better} was not better than {each.worse} "
+        f"({each.difference:+.3f} on average, ahead for {each.wins} of {each.seeds} seeds)"
+        for each in failed
+    ]
+    return f"{architecture}: {claim} did not come out: {'; '.join(parts)}."
+
+
+def _pair(better: Kind, worse: Kind, first: ScoresBySeed, second: ScoresBySeed) -> Comparison:
+    shared = sorted(set(first) & set(second))
+    if not shared:
+        raise ValueError(f"{better} and {worse} have no seed in common")
+    differences = np.array([first[seed] - second[seed] for seed in shared])
+    return Comparison(
+        better=better,
+        worse=worse,
+        wins=int((differences > 0).sum()),
+        seeds=len(shared),
+        difference=float(differences.mean()),
+        deviation=float(differences.std(ddof=1)) if len(shared) > 1 else None,
+    )
