@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,8 +42,7 @@ def compare(scores: Mapping[Kind, ScoresBySeed]) -> list[Comparison]:
     """Each neighbouring pair of ``ORDER``, seed by seed. Raises ``ValueError`` where the
     strategies do not share a seed."""
     return [
-        _pair(better, worse, scores[better], scores[worse])
-        for better, worse in zip(ORDER[:-1], ORDER[1:], strict=True)
+        _pair(better, worse, scores[better], scores[worse]) for better, worse in pairwise(ORDER)
     ]
 
 

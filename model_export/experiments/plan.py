@@ -1,0 +1,55 @@
+"""Which strategies the papers' tables need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model_export.experiments.strategy import Strategy, from_scratch, transfer
+
+KNOWN = ("DF", "FS", "F2F", "NT", "DFD")
+"""The methods that are trained on; whatever else a dataset holds is the open domain."""
+
+OPEN = "DFW"
+
+
+def in_domain() -> list[Strategy]:
+    """A model for each method: table 3 of WWW '21 and, on other methods, its table 4."""
+    return [from_scratch([method]) for method in KNOWN]
+
+
+def merge_all() -> Strategy:
+    """One model of all methods: table 5, table 6."""
+    return from_scratch(KNOWN)
+
+
+def transfer_from(source: str) -> Strategy:
+    """One source to all other methods: from FS in table 5, from NT in table 6."""
+    return transfer([source], [method for method in KNOWN if method != source])
+
+
+def arxiv_transfers() -> list[Strategy]:
+    """Table 3 of the 2020 paper, in its order."""
+    rows: Sequence[tuple[str, str]] = (
+        ("DF", "FS"),
+        ("DF", "F2F"),
+        ("FS", "DF"),
+        ("FS", "F2F"),
+        ("FS", "NT"),
+        ("FS", "DFD"),
+        ("FS DF", "F2F"),
+        ("FS", "DF F2F"),
+        ("FS", "DF F2F NT"),
+        ("FS", "DF F2F NT DFD"),
+    )
+    return [transfer(sources.split(), targets.split()) for sources, targets in rows]
+
+
+def core() -> list[Strategy]:
+    """What every network of a suite goes through: tables 3 to 6 of WWW '21 without the grid."""
+    return [*in_domain(), merge_all(), transfer_from("FS"), transfer_from("NT")]
+
+
+def ordering() -> list[Strategy]:
+    """What the ordering claim compares: the three models of table 6, and the start of the
+    transfer."""
+    return [from_scratch(["FS"]), from_scratch(["NT"]), merge_all(), transfer_from("NT")]
