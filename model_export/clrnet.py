@@ -8,12 +8,12 @@ papers has peepholes; the released network has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from model_export.detector import Detector
+from model_export.detector import LayerOrder, PooledDetector
 from model_export.layers import (
     BATCH_NORM_MOMENTUM,
     ConvLSTM2d,
@@ -21,9 +21,7 @@ from model_export.layers import (
     he_normal_,
     max_pool_same,
 )
-
-FAKE_CLASS = 0
-"""Class order of the released weights: 0 is fake, 1 is real."""
+from model_export.outputs import Softmax
 
 EXPANSION = 4
 """A block's output has this many times its filters."""
@@ -76,21 +74,36 @@ class Block(nn.Module):
         total: Tensor = x + y
         return total
 
-    def keras_layers(self) -> Iterator[nn.Module]:
-        """The layers with weights in the order of Keras' layer list.
+    def layer_order(self) -> LayerOrder:
+        """The block's part of Keras' layer list.
 
-        Keras sorts layers by depth, which puts the projection before the last ConvLSTM and the
-        projection's BN after the BN in front of that.
+        Keras sorts layers by depth, which puts the projection and its BN to either side of the
+        activation in front of the last ConvLSTM.
         """
-        if self.norm1 is not None:
-            yield self.norm1
-        yield from (self.conv1, self.norm2, self.conv2, self.norm3)
-        if self.projection is not None and self.projection_norm is not None:
-            yield from (self.projection, self.projection_norm)
-        yield self.conv3
+        opening: LayerOrder = [("BatchNormalization", self.norm1), ("Activation", None)]
+        last_activation: LayerOrder = [("Activation", None)]
+        if self.projection is not None:
+            last_activation = [
+                ("ConvLSTM2D", self.projection),
+                ("Activation", None),
+                ("BatchNormalization", self.projection_norm),
+            ]
+        return [
+            *(opening if self.norm1 is not None else []),
+            ("ConvLSTM2D", self.conv1),
+            ("Dropout", None),
+            ("BatchNormalization", self.norm2),
+            ("Activation", None),
+            ("ConvLSTM2D", self.conv2),
+            ("Dropout", None),
+            ("BatchNormalization", self.norm3),
+            *last_activation,
+            ("ConvLSTM2D", self.conv3),
+            ("Add", None),
+        ]
 
 
-class CLRNet(Detector):
+class CLRNet(PooledDetector):
     """The clip classifier of Tariq et al.; any number of frames T >= 1, any height and width.
 
     ``initial_filters`` is the width of the stem and of the first stage (each stage doubles it),
@@ -100,7 +113,8 @@ class CLRNet(Detector):
 
     architecture = "clrnet"
     clip_length = 5
-    has_cam = True
+    published_size = 240
+    output = Softmax()
 
     def __init__(
         self,
@@ -134,14 +148,6 @@ class CLRNet(Detector):
         he_normal_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, 2) in the order [fake, real] of clips (N, T, 3, H, W).
-
-        ``x`` is float32 RGB, in the range the weights were trained with ([0, 1] for the released
-        ones). The probabilities are the softmax.
-        """
-        return self.classify(self.features(x))
-
     def features(self, x: Tensor) -> Tensor:
         """The last batch norm's output (N, T, C, h, w) of clips (N, T, 3, H, W)."""
         steps = x.shape[1]
@@ -159,20 +165,22 @@ class CLRNet(Detector):
         logits: Tensor = self.head(self.dropout(features.mean(dim=(1, 3, 4))))
         return logits
 
-    def fake_probability(self, logits: Tensor) -> Tensor:
-        """P(fake) (N,) of logits (N, 2)."""
-        return torch.softmax(logits, dim=1)[:, FAKE_CLASS]
-
-    def cam(self, features: Tensor) -> Tensor:
-        """Raw class activation map (N, T, h, w): features times the fake class's weights."""
-        return torch.einsum("ntchw,c->nthw", features, self.head.weight[FAKE_CLASS])
-
-    def keras_layers(self) -> Iterator[nn.Module]:
-        """The layers with weights in the order of Keras' layer list."""
-        yield self.stem
-        yield self.stem_norm
+    def layer_order(self) -> LayerOrder:
+        """Keras' layer list: 207 entries for the released network."""
+        order: LayerOrder = [
+            ("InputLayer", None),
+            ("ConvLSTM2D", self.stem),
+            ("BatchNormalization", self.stem_norm),
+            ("Activation", None),
+            ("MaxPooling3D", None),
+        ]
         for block in self.blocks:
             assert isinstance(block, Block)
-            yield from block.keras_layers()
-        yield self.norm
-        yield self.head
+            order += block.layer_order()
+        return [
+            *order,
+            ("BatchNormalization", self.norm),
+            ("GlobalAveragePooling3D", None),
+            ("Dropout", None),
+            ("Dense", self.head),
+        ]

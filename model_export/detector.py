@@ -6,7 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
+
+from model_export.layers import ConvLSTM2d
+from model_export.outputs import Output
+
+_WITH_KERNELS = (nn.Conv2d, nn.Linear, ConvLSTM2d, nn.RNNBase)
+
+LayerOrder = list[tuple[str, nn.Module | None]]
+"""Class name of each layer, and its module where it has weights."""
 
 
 class Detector(nn.Module, ABC):
@@ -19,10 +28,17 @@ class Detector(nn.Module, ABC):
     architecture: ClassVar[str]
     clip_length: ClassVar[int]
     """T of the published network."""
+    published_size: ClassVar[int]
+    """Height and width of the published network's frames."""
     has_cam: ClassVar[bool] = False
     """Whether ``cam`` is there."""
     class_order: ClassVar[str] = "fake,real"
     """What the output units of the published network stand for."""
+
+    output: Output
+    """What the logits stand for."""
+    head: nn.Module
+    """The output layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, units) of clips (N, T, 3, H, W)."""
@@ -36,22 +52,70 @@ class Detector(nn.Module, ABC):
     def classify(self, features: Tensor) -> Tensor:
         """Logits (N, units) of features (N, T, C, h, w)."""
 
-    @abstractmethod
     def fake_probability(self, logits: Tensor) -> Tensor:
         """P(fake) (N,) of logits (N, units)."""
+        return self.output.fake_probability(logits)
 
     def loss(self, x: Tensor, fake: Tensor) -> Tensor:
-        """What training lowers: the mean over clips (N, T, 3, H, W), a scalar; ``fake`` is
-        float32 (N,), 1 where forged and 0 where real."""
-        raise NotImplementedError(f"{self.architecture} cannot be trained")
+        """What training lowers: the mean over clips (N, T, 3, H, W), a scalar.
+
+        ``fake`` is float32 (N,), 1 where forged and 0 where real. The penalty of ``penalised``
+        is not in it.
+        """
+        return self.output.loss(self(x), fake)
 
     def cam(self, features: Tensor) -> Tensor:
         """Raw class activation map (N, T, h, w): features times the fake class's weights."""
         raise NotImplementedError(f"{self.architecture} has no class activation map")
 
+    def penalised(self) -> Iterator[nn.Parameter]:
+        """The parameters under the papers' L2 penalty of 1e-4.
+
+        The kernels of convolutions and dense layers and the input kernels of recurrent ones; no
+        recurrent kernel, bias or norm, and not the output layer, as the released code has it for
+        CLRNet and ShallowNetV3.
+        """
+        for module in self.modules():
+            if module is self.head:
+                continue
+            for name, parameter in module.named_parameters(recurse=False):
+                kernel = name == "weight" or name.startswith("weight_ih")
+                if kernel and isinstance(module, _WITH_KERNELS):
+                    yield parameter
+
     @abstractmethod
+    def layer_order(self) -> LayerOrder:
+        """The whole layer list of the original network, from which freezing counts.
+
+        A layer without weights (input, activation, pooling, dropout, sum) has no module. For
+        networks that were published in Keras, it is Keras' ``model.layers``; see ``leaf_layers``
+        for the others.
+        """
+
     def keras_layers(self) -> Iterator[nn.Module]:
-        """The layers with weights in the order of the layer list of the Keras original."""
+        """The layers with weights, in the order of ``layer_order``."""
+        return (module for _, module in self.layer_order() if module is not None)
+
+
+class PooledDetector(Detector):
+    """A detector that ends in global average pooling and one dense layer; so it has a CAM.
+
+    Source of the map: Zhou et al., "Learning Deep Features for Discriminative Localization"
+    (CVPR 2016).
+    """
+
+    has_cam = True
+    head: nn.Linear
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits (N, units) of features (N, T, C, h, w), averaged over time, rows, columns."""
+        logits: Tensor = self.head(features.mean(dim=(1, 3, 4)))
+        return logits
+
+    def cam(self, features: Tensor) -> Tensor:
+        """Raw class activation map (N, T, h, w): features times the fake class's weights."""
+        weights = self.output.fake_weights(self.head.weight)
+        return torch.einsum("ntchw,c->nthw", features, weights)
 
 
 def single_frames(x: Tensor) -> Tensor:

@@ -7,15 +7,15 @@ batch norm after the ReLU, one sigmoid unit that is P(real).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model_export.detector import Detector, single_frames
+from model_export.detector import Detector, LayerOrder, single_frames
 from model_export.layers import batch_norm, max_pool_same
+from model_export.outputs import RealSigmoid
 
 HIDDEN = 16
 LEAK = 0.1
@@ -45,18 +45,19 @@ class Inception(nn.Module):
             branches.append(torch.relu(dilated(torch.relu(reduce(x)))))
         return torch.cat(branches, dim=1)
 
-    def keras_layers(self) -> Iterator[nn.Module]:
+    def layer_order(self) -> LayerOrder:
         """Keras sorts by depth: what only the concatenation follows comes later."""
-        yield from self.reduce
-        yield self.plain
-        yield from self.dilated
+        convolutions = (*self.reduce, self.plain, *self.dilated)
+        return [*(("Conv2D", layer) for layer in convolutions), ("Concatenate", None)]
 
 
 class _Meso(Detector):
     """Four convolutions, each with ReLU, batch norm and pooling; then two dense layers."""
 
     clip_length = 1
+    published_size = 256
     class_order = "real"
+    output = RealSigmoid()
     pools: ClassVar[tuple[int, ...]] = (2, 2, 2, 4)
 
     def __init__(self, convolutions: list[nn.Module], channels: list[int], size: tuple[int, int]):
@@ -83,20 +84,24 @@ class _Meso(Detector):
         logits: Tensor = self.head(self.dropout(y))
         return logits
 
-    def fake_probability(self, logits: Tensor) -> Tensor:
-        """P(fake) (N,): the published unit is P(real), so the logit's sign turns."""
-        return torch.sigmoid(-logits[:, 0])
-
-    def keras_layers(self) -> Iterator[nn.Module]:
-        """The layers with weights in the order of Keras' layer list."""
+    def layer_order(self) -> LayerOrder:
+        """The layer list of the authors' Keras model; a ReLU is part of its convolution."""
+        order: LayerOrder = [("InputLayer", None)]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             if isinstance(convolution, Inception):
-                yield from convolution.keras_layers()
+                order += convolution.layer_order()
             else:
-                yield convolution
-            yield norm
-        yield self.hidden
-        yield self.head
+                order.append(("Conv2D", convolution))
+            order += [("BatchNormalization", norm), ("MaxPooling2D", None)]
+        return [
+            *order,
+            ("Flatten", None),
+            ("Dropout", None),
+            ("Dense", self.hidden),
+            ("LeakyReLU", None),
+            ("Dropout", None),
+            ("Dense", self.head),
+        ]
 
 
 class Meso4(_Meso):

@@ -6,16 +6,14 @@ Source: table 4 of Tariq, Lee, Woo (2020), as their released code builds it: RGB
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model_export.detector import Detector, single_frames
+from model_export.detector import Detector, LayerOrder, single_frames
 from model_export.layers import batch_norm, he_normal_
+from model_export.outputs import Sigmoids
 
-FAKE_CLASS = 0
 HIDDEN = 1024
 DROPOUT = 0.25
 
@@ -30,6 +28,8 @@ class ShallowNetV3(Detector):
     architecture = "shallownetv3"
     class_order = "fake,real (assumed: that of the released CLRNet)"
     clip_length = 1
+    published_size = 128
+    output = Sigmoids()
 
     def __init__(self, size: tuple[int, int] = (128, 128), dropout: float = DROPOUT) -> None:
         super().__init__()
@@ -70,19 +70,22 @@ class ShallowNetV3(Detector):
         logits: Tensor = self.head(self.dropout(y))
         return logits
 
-    def fake_probability(self, logits: Tensor) -> Tensor:
-        """P(fake) (N,): the fake unit's sigmoid, as the Keras model gives it.
-
-        The two sigmoids need not add up to 1: the *real* unit is not looked at.
-        """
-        return torch.sigmoid(logits[:, FAKE_CLASS])
-
-    def keras_layers(self) -> Iterator[nn.Module]:
-        """The layers with weights in the order of Keras' layer list."""
-        yield from self.convolutions
-        yield self.hidden
-        yield self.norm
-        yield self.head
+    def layer_order(self) -> LayerOrder:
+        """The layer list of the authors' Keras model; a ReLU is part of its convolution."""
+        order: LayerOrder = [("InputLayer", None)]
+        for index, convolution in enumerate(self.convolutions):
+            order.append(("Conv2D", convolution))
+            if index in _POOL_AFTER:
+                order.append(("MaxPooling2D", None))
+            order.append(("Dropout", None))
+        return [
+            *order,
+            ("Flatten", None),
+            ("Dense", self.hidden),
+            ("BatchNormalization", self.norm),
+            ("Dropout", None),
+            ("Dense", self.head),
+        ]
 
 
 def batch_norm_1d(features: int) -> nn.BatchNorm1d:

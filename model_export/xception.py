@@ -6,20 +6,21 @@ the Keras arrangement that the published detectors were trained with: RGB in [0,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from model_export.detector import Detector, single_frames
+from model_export.detector import LayerOrder, PooledDetector, single_frames
 from model_export.layers import batch_norm, max_pool_same
+from model_export.outputs import Output, RealSigmoid, Sigmoids, Softmax
 
-FAKE_CLASS = 0
 MIDDLE_BLOCKS = 8
 MIDDLE_WIDTH = 728
 
 HeadActivation = Literal["softmax", "sigmoid"]
+_OUTPUTS: Mapping[HeadActivation, Output] = {"softmax": Softmax(), "sigmoid": Sigmoids()}
 
 
 class SeparableConv2d(nn.Module):
@@ -59,10 +60,20 @@ class Downsample(nn.Module):
         total: Tensor = max_pool_same(y, 3, 2) + self.shortcut_norm(self.shortcut(x))
         return total
 
-    def keras_layers(self) -> Iterator[nn.Module]:
+    def layer_order(self) -> LayerOrder:
         """Keras sorts by depth: the shortcut stands beside the pooling."""
-        yield from (self.conv1, self.norm1, self.conv2, self.norm2)
-        yield from (self.shortcut, self.shortcut_norm)
+        return [
+            *([("Activation", None)] if self.leading_relu else []),
+            ("SeparableConv2D", self.conv1),
+            ("BatchNormalization", self.norm1),
+            ("Activation", None),
+            ("SeparableConv2D", self.conv2),
+            ("BatchNormalization", self.norm2),
+            ("Conv2D", self.shortcut),
+            ("MaxPooling2D", None),
+            ("BatchNormalization", self.shortcut_norm),
+            ("Add", None),
+        ]
 
 
 class Middle(nn.Module):
@@ -80,14 +91,15 @@ class Middle(nn.Module):
             y = norm(conv(torch.relu(y)))
         return x + y
 
-    def keras_layers(self) -> Iterator[nn.Module]:
-        """Convolution and norm by turns."""
+    def layer_order(self) -> LayerOrder:
+        """ReLU, convolution and norm by turns."""
+        order: LayerOrder = []
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            yield conv
-            yield norm
+            order += [("Activation", None), ("SeparableConv2D", conv), ("BatchNormalization", norm)]
+        return [*order, ("Add", None)]
 
 
-class Xception(Detector):
+class Xception(PooledDetector):
     """Keras' Xception over single frames of any size from 71 on.
 
     ``units`` of the head: 2 in the order [fake, real], or 1 that is the logit of *real* (Keras
@@ -98,14 +110,13 @@ class Xception(Detector):
     architecture = "xception"
     class_order = "fake,real (assumed: that of the released CLRNet)"
     clip_length = 1
-    has_cam = True
+    published_size = 240
 
     def __init__(self, units: int = 2, activation: HeadActivation = "softmax") -> None:
         if units not in (1, 2):
             raise ValueError(f"a head of {units} units is no real-or-fake classifier")
         super().__init__()
-        self.units = units
-        self.activation: HeadActivation = "sigmoid" if units == 1 else activation
+        self.output = RealSigmoid() if units == 1 else _OUTPUTS[activation]
         self.conv1 = nn.Conv2d(3, 32, 3, 2, bias=False)
         self.norm1 = batch_norm(32)
         self.conv2 = nn.Conv2d(32, 64, 3, bias=False)
@@ -135,28 +146,28 @@ class Xception(Detector):
         y = torch.relu(self.norm4(self.conv4(y)))
         return y.unsqueeze(1)
 
-    def classify(self, features: Tensor) -> Tensor:
-        """Logits (N, units) of the averaged features."""
-        logits: Tensor = self.head(features.mean(dim=(1, 3, 4)))
-        return logits
-
-    def fake_probability(self, logits: Tensor) -> Tensor:
-        """P(fake) (N,) of logits (N, units)."""
-        if self.units == 1:
-            return torch.sigmoid(-logits[:, 0])
-        if self.activation == "sigmoid":
-            return torch.sigmoid(logits[:, FAKE_CLASS])
-        return torch.softmax(logits, dim=1)[:, FAKE_CLASS]
-
-    def cam(self, features: Tensor) -> Tensor:
-        """Raw class activation map (N, 1, h, w): features times the fake class's weights."""
-        weights = -self.head.weight[0] if self.units == 1 else self.head.weight[FAKE_CLASS]
-        return torch.einsum("ntchw,c->nthw", features, weights)
-
-    def keras_layers(self) -> Iterator[nn.Module]:
-        """The layers with weights in the order of Keras' layer list."""
-        yield from (self.conv1, self.norm1, self.conv2, self.norm2)
+    def layer_order(self) -> LayerOrder:
+        """Keras' layer list: the 132 of its Xception without top, pooling, dense layer."""
+        order: LayerOrder = [
+            ("InputLayer", None),
+            ("Conv2D", self.conv1),
+            ("BatchNormalization", self.norm1),
+            ("Activation", None),
+            ("Conv2D", self.conv2),
+            ("BatchNormalization", self.norm2),
+            ("Activation", None),
+        ]
         for block in self.blocks:
             assert isinstance(block, Downsample | Middle)
-            yield from block.keras_layers()
-        yield from (self.conv3, self.norm3, self.conv4, self.norm4, self.head)
+            order += block.layer_order()
+        return [
+            *order,
+            ("SeparableConv2D", self.conv3),
+            ("BatchNormalization", self.norm3),
+            ("Activation", None),
+            ("SeparableConv2D", self.conv4),
+            ("BatchNormalization", self.norm4),
+            ("Activation", None),
+            ("GlobalAveragePooling2D", None),
+            ("Dense", self.head),
+        ]

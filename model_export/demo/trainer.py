@@ -23,13 +23,12 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model_export.clrnet import FAKE_CLASS, CLRNet
+from model_export.clrnet import CLRNet
 from model_export.demo.pool import INPUT_SIZE, POOL_SIZE, Pairs
 from model_export.demo.ranking import auc
 from model_export.demo.single_frame import faster_single_frames
 from model_export.layers import ConvLSTM2d
-
-REAL_CLASS = 1 - FAKE_CLASS
+from model_export.outputs import FAKE_CLASS, REAL_CLASS
 
 INPUT_MEAN = 0.5
 INPUT_GAIN = 4.0

@@ -45,11 +45,10 @@ def test_xception_equals_keras(weights: str, answers: str, size: int) -> None:
     assert feature <= RELATIVE
 
 
-@pytest.mark.parametrize(("units", "activation"), [(1, "sigmoid"), (2, "softmax")])
+@pytest.mark.parametrize("units", [1, 2])
 @torch.no_grad()
-def test_cam_is_where_the_fake_logit_comes_from(units: int, activation: str) -> None:
+def test_cam_is_where_the_fake_logit_comes_from(units: int) -> None:
     model = Xception(units).eval()
-    assert model.activation == activation
     features = torch.rand(2, 1, 2048, 3, 3)
     fake = model.cam(features).mean(dim=(1, 2, 3))
     logits = model.classify(features) - model.head.bias
