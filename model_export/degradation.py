@@ -95,8 +95,11 @@ def _blur(pixels: Image, level: float, _rng: np.random.Generator) -> Image:
 
 
 def _noise(pixels: Image, level: float, rng: np.random.Generator) -> Image:
-    noise = rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(level)
-    return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+    def noisy(frame: Image) -> Image:
+        noise = rng.standard_normal(frame.shape, dtype=np.float32) * np.float32(level)
+        return np.clip(np.rint(frame + noise), 0, 255).astype(np.uint8)
+
+    return np.stack([noisy(frame) for frame in pixels])
 
 
 _Way = Callable[[Image, float, np.random.Generator], Image]

@@ -113,6 +113,26 @@ def expression_field(moves: NDArray[np.floating], size: int) -> Floats:
     places = TEMPLATE.copy()
     places[:2, 1] -= 0.12
     places[2] = (0.5, 0.98)
+    return _bumps(places, moves, size)
+
+
+def fitting_field(
+    source: NDArray[np.floating], target: NDArray[np.floating], share: float, size: int
+) -> Floats:
+    """Displacements float32 (size, size, 2) that bring the landmarks of an aligned ``source`` face
+    to where the aligned ``target`` face has them, by ``share``; both (5, 2) in frame pixels."""
+    there, here = (_aligned_landmarks(points) for points in (source, target))
+    return _bumps(here, (there - here) * share, size)
+
+
+def _aligned_landmarks(landmarks: NDArray[np.floating]) -> Matrix:
+    back = np.linalg.inv(unit_to_frame(landmarks))
+    points = np.asarray(landmarks, dtype=np.float64)
+    return np.asarray(points @ back[:2, :2].T + back[:2, 2])
+
+
+def _bumps(places: Matrix, moves: NDArray[np.floating], size: int) -> Floats:
+    """Each of ``places`` moved, its surroundings along with it."""
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size * (1 + 2 * PAD) - PAD
     field = np.zeros((size, size, 2), dtype=np.float32)
     for (px, py), move in zip(places, moves, strict=True):

@@ -17,6 +17,7 @@ from service.forge.alignment import (
     Matrix,
     deform,
     expression_field,
+    fitting_field,
     nudge,
     outline_mask,
     random_field,
@@ -87,7 +88,7 @@ class Forger:
         native = side_in_frame(target)
         across = min(recipe.resolution, recipe.keep * native)
         size = max(16, round(across * (1 + 2 * PAD)))
-        patch = self._synthesise(source, size)
+        patch = self._synthesise(source, face, size)
 
         region = _region(target, frame.shape)
         if region is None:
@@ -114,18 +115,26 @@ class Forger:
         self._count += 1
         return forged, where
 
-    def _synthesise(self, source: tuple[Image, Detection], size: int) -> Floats:
+    def _synthesise(self, source: tuple[Image, Detection], target: Detection, size: int) -> Floats:
         """The aligned source face float32 (size, size, 3), deformed and sharpened."""
+        recipe = self.recipe
         rgb, face = source
         patch = _aligned(rgb, unit_to_frame(face.landmarks), size)
         field = self._field
-        if self.recipe.motion:
+        if recipe.motion or recipe.tremor or recipe.fit:
+            field = np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC))
+        if recipe.motion:
             swing = math.sin(self._phase + self._pace * self._count)
-            full = np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC))
-            field = full + expression_field(self._moves * swing, size)
+            field = field + expression_field(self._moves * swing, size)
+        if recipe.tremor:
+            field = field + expression_field(self._rng.normal(0, recipe.tremor, (5, 2)), size)
+        if recipe.fit:
+            field = field + fitting_field(face.landmarks, target.landmarks, recipe.fit, size)
         patch = deform(patch, field)
-        if self.recipe.sharpen:
-            patch = patch + self.recipe.sharpen * (patch - cv2.GaussianBlur(patch, (0, 0), 1.0))
+        if recipe.sharpen:
+            patch = patch + recipe.sharpen * (patch - cv2.GaussianBlur(patch, (0, 0), 1.0))
+        if recipe.pattern:
+            patch = patch + recipe.pattern * _checkers(size)
         return patch
 
     def _colour(self, pasted: Floats, under: Floats, alpha: Floats) -> Floats:
@@ -202,6 +211,13 @@ def _aligned(rgb: Image, to_frame: Matrix, size: int) -> Floats:
         rgb, matrix[:2], (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(patch, dtype=np.float32)
+
+
+def _checkers(size: int) -> Floats:
+    """What transposed convolutions leave (Odena et al. 2016): -1 and 1 in squares of two pixels,
+    float32 (size, size, 1)."""
+    square = np.arange(size) // 2
+    return np.asarray(np.add.outer(square, square) % 2 * 2 - 1, dtype=np.float32)[..., None]
 
 
 def _region(to_frame: Matrix, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:

@@ -51,6 +51,12 @@ class Recipe:
     motion: float
     """Size of the slow expression change (moving mouth corners, brows, lids)."""
     opacity: float
+    fit: float = 0.0
+    """Share of the difference between both faces' landmarks by which the pasted one is warped."""
+    tremor: float = 0.0
+    """Deviation of the expression from frame to frame."""
+    pattern: float = 0.0
+    """Height of the regular pattern that an upsampling network leaves, in steps of colour."""
 
 
 def draw_recipe(rng: np.random.Generator, family: Family) -> Recipe:

@@ -1,0 +1,1 @@
+"""A benchmark of made-up forgeries of real faces, for work without the published datasets."""

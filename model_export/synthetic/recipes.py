@@ -1,0 +1,131 @@
+"""Building blocks of the methods: faces swapped, given back, bent or re-textured.
+
+Each is a :class:`service.forge.Recipe` with one kind of trace. How large it is is drawn, and scaled
+by the strength.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from service.forge import Family, Recipe
+
+
+class Dice:
+    """Random numbers whose distance from 'no trace' grows with the strength."""
+
+    def __init__(self, rng: np.random.Generator, strength: float) -> None:
+        self.rng, self.strength = rng, strength
+
+    def between(self, low: float, high: float) -> float:
+        """Of any strength."""
+        return float(self.rng.uniform(low, high))
+
+    def amount(self, low: float, high: float) -> float:
+        """A trace that is 0 where there is none."""
+        return self.strength * self.between(low, high)
+
+    def either(self, low: float, high: float) -> float:
+        """An amount to either side."""
+        return self.amount(low, high) * (1 if self.rng.random() < 0.5 else -1)
+
+    def kept(self, low: float, high: float) -> float:
+        """A share of the resolution that is left, 1 where there is no trace."""
+        return float(self.between(low, high) ** self.strength)
+
+    def colour(self, deviation: float) -> tuple[float, float, float]:
+        r, g, b = self.strength * self.rng.normal(0, deviation, 3)
+        return float(r), float(g), float(b)
+
+    def gain(self, deviation: float) -> tuple[float, float, float]:
+        r, g, b = self.colour(deviation)
+        return 1 + r, 1 + g, 1 + b
+
+
+_CLEAN = Recipe(
+    family="self_blend",
+    region="face",
+    blending="feather",
+    resolution=400.0,
+    keep=1.0,
+    feather=0.03,
+    grow=1.0,
+    ripple=0.0,
+    warp=0.0,
+    shift=(0.0, 0.0),
+    angle=0.0,
+    zoom=1.0,
+    gain=(1.0, 1.0, 1.0),
+    offset=(0.0, 0.0, 0.0),
+    transfer=False,
+    sharpen=0.0,
+    jitter=0.0,
+    flicker=0.0,
+    motion=0.0,
+    opacity=1.0,
+)
+"""A face put back where it was, without a trace."""
+
+
+def swap(dice: Dice) -> Recipe:
+    """Another person's face, bent to the landmarks of the one it covers and coloured like it."""
+    return _recipe(
+        "swap",
+        fit=dice.between(0.7, 1.0),
+        transfer=True,
+        keep=dice.kept(0.7, 1.0),
+        grow=dice.between(0.88, 1.02),
+        feather=dice.between(0.015, 0.03),
+        shift=(dice.either(0.004, 0.015), dice.either(0.004, 0.015)),
+        angle=dice.either(0.3, 1.5),
+        zoom=1 + dice.either(0.005, 0.02),
+    )
+
+
+def resynthesis(dice: Dice) -> Recipe:
+    """The same face as a small network gives it back: few pixels, other colours, anew each time."""
+    return _recipe(
+        "low_resolution",
+        keep=dice.kept(0.32, 0.5),
+        warp=dice.amount(0.006, 0.012),
+        grow=dice.between(0.85, 1.0),
+        feather=dice.between(0.012, 0.03),
+        gain=dice.gain(0.03),
+        offset=(dice.either(3, 8), dice.either(3, 8), dice.either(3, 8)),
+        jitter=dice.amount(0.002, 0.006),
+        flicker=dice.amount(2.0, 4.5),
+    )
+
+
+def expression(dice: Dice) -> Recipe:
+    """The same face with its brows, chin and mouth moved, shaking a little, without a seam."""
+    return _recipe(
+        "expression",
+        blending="membrane",
+        keep=dice.kept(0.6, 0.8),
+        feather=dice.between(0.05, 0.08),
+        grow=dice.between(0.9, 1.0),
+        motion=dice.amount(0.025, 0.05),
+        tremor=dice.amount(0.004, 0.009),
+    )
+
+
+def mouth(dice: Dice) -> Recipe:
+    """The mouth with the texture of an upsampling network."""
+    return _recipe(
+        "mouth",
+        region="mouth",
+        transfer=True,
+        keep=dice.kept(0.45, 0.65),
+        grow=dice.between(1.0, 1.25),
+        feather=dice.between(0.02, 0.04),
+        pattern=dice.amount(3.0, 6.0),
+        motion=dice.amount(0.01, 0.025),
+        flicker=dice.amount(0.5, 1.5),
+    )
+
+
+def _recipe(family: Family, **values: object) -> Recipe:
+    return replace(_CLEAN, family=family, **values)  # type: ignore[arg-type]
