@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from model_export.data.video import LabelledVideo, Part
+from model_export.errors import DataError
 
 Compression = Literal["c0", "c23", "c40"]
 Overlap = Literal["drop", "refuse"]
-SplitName = Literal["official", "papers", "groups", "folders", "people", "listed"]
+LayoutName = Literal["faceforensics", "dfdc", "celeb-df", "folder", "manifest"]
+SplitName = Literal["official", "papers", "people", "groups", "folders", "listed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,35 @@ class Reading:
 class Layout:
     """A way datasets lie on disk. ``splits``: those it knows, its default first."""
 
-    name: str
+    name: LayoutName
     splits: tuple[SplitName, ...]
     recognises: Callable[[Path], bool]
     read: Callable[[Path, ReaderOptions], Reading]
+
+
+def require_known(asked: Sequence[str] | None, known: Iterable[str], path: Path) -> None:
+    """Raises ``DataError`` if a method is asked for that a dataset does not have."""
+    for method in asked or ():
+        if method not in known:
+            raise DataError(f"{path} has no method {method}; there are {', '.join(known)}")
+
+
+def with_twins_there(videos: Iterable[LabelledVideo]) -> list[LabelledVideo]:
+    """The videos without the twins that are not among them, or in another part."""
+    videos = list(videos)
+    parts = {video.id: video.part for video in videos}
+    return [
+        video if parts.get(video.twin or "", "") == video.part else replace(video, twin=None)
+        for video in videos
+    ]
+
+
+def of_methods(
+    videos: Iterable[LabelledVideo], methods: Sequence[str] | None
+) -> list[LabelledVideo]:
+    """The real videos and the fakes of some methods, or of all."""
+    return [
+        video
+        for video in videos
+        if methods is None or video.method in methods or video.label == "real"
+    ]

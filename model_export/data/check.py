@@ -1,0 +1,186 @@
+"""What a dataset has, what it lacks, and whether it can be trained on, without decoding any of
+it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from model_export.data.naming import is_url, some
+from model_export.data.reading import Collection, LeftOut, Reading
+from model_export.data.split import Proof, prove_disjoint, require_classes
+from model_export.data.video import PARTS, REAL, LabelledVideo, Part
+from model_export.errors import DataError
+
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The videos of one method in one part. ``gigabytes`` is that of the files; addresses have no
+    size here."""
+
+    part: Part
+    method: str
+    videos: int
+    gigabytes: float
+    people: int
+    sources: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``errors`` make training impossible; ``notes`` are worth knowing."""
+
+    layout: str
+    rows: Sequence[Row]
+    collections: Sequence[Collection]
+    left_out: Sequence[LeftOut]
+    proof: Proof
+    errors: Sequence[str]
+    notes: Sequence[str]
+
+
+def check(reading: Reading) -> Report:
+    """Count and weigh what was read. Raises ``DataError`` if two parts share somebody."""
+    kinds: defaultdict[tuple[Part, str], list[LabelledVideo]] = defaultdict(list)
+    for video in reading.videos:
+        if video.part is not None:
+            kinds[video.part, video.method].append(video)
+    sizes = {video.id: _size(video.location) for video in reading.videos}
+    rows = [
+        Row(
+            part=part,
+            method=method,
+            videos=len(videos),
+            gigabytes=sum(sizes[video.id] or 0 for video in videos) / GIGABYTE,
+            people=len({name for video in videos for name in video.people}),
+            sources=len({name for video in videos for name in video.sources}),
+        )
+        for (part, method), videos in sorted(kinds.items(), key=lambda kind: _place(*kind[0]))
+    ]
+    empty = [video.location for video in reading.videos if sizes[video.id] == 0]
+    return Report(
+        layout=reading.layout,
+        rows=rows,
+        collections=reading.collections,
+        left_out=reading.left_out,
+        proof=prove_disjoint(reading.videos),
+        errors=_errors(reading.videos),
+        notes=[*reading.notes, *_notes(reading.videos, empty)],
+    )
+
+
+def show(report: Report, console: Console) -> None:
+    """Print a report as tables."""
+    console.print(_parts_table(report.rows))
+    if report.collections:
+        console.print(_collections_table(report.collections))
+    if report.left_out:
+        console.print(_left_out_table(report.left_out))
+    proof = report.proof
+    _say(
+        console,
+        f"No person and no source is in two parts: {proof.people} people and "
+        f"{proof.sources} sources were compared.",
+    )
+    for note in report.notes:
+        _say(console, note)
+    for error in report.errors:
+        _say(console, f"Nothing can be trained on this: {error}.", style="red")
+
+
+def _place(part: Part, method: str) -> tuple[int, bool, str]:
+    return PARTS.index(part), method != REAL, method
+
+
+def _size(location: str) -> int | None:
+    """Bytes; None for an address."""
+    return None if is_url(location) else os.path.getsize(location)
+
+
+def _errors(videos: Sequence[LabelledVideo]) -> list[str]:
+    if not videos:
+        return ["there is no video"]
+    if {video.part for video in videos} == {"test"}:
+        return []
+    try:
+        require_classes(videos)
+    except DataError as error:
+        return [str(error)]
+    return []
+
+
+def _notes(videos: Iterable[LabelledVideo], empty: Sequence[str]) -> list[str]:
+    labels: defaultdict[Part | None, Counter[str]] = defaultdict(Counter)
+    for video in videos:
+        labels[video.part][video.label] += 1
+    notes = [
+        f"{part}: {labels[part]['real']} real and {labels[part]['fake']} fake videos."
+        for part in PARTS
+        if part in labels
+    ]
+    if labels.keys() == {"test"}:
+        notes.append("All videos are for testing: nothing is there to train on.")
+    if "test" in labels and len(labels["test"]) == 1:
+        notes.append("The test has one class: of the measures only recall means something there.")
+    if empty:
+        notes.append(f"{len(empty)} files are empty: {some(empty)}.")
+    return notes
+
+
+def _parts_table(rows: Iterable[Row]) -> Table:
+    table = Table("part", "method", title="Videos to use", title_justify="left")
+    for column in ("videos", "GB", "people", "sources"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            row.part,
+            Text(row.method),
+            f"{row.videos:,}",
+            f"{row.gigabytes:.2f}",
+            f"{row.people:,}",
+            f"{row.sources:,}",
+        )
+    return table
+
+
+def _collections_table(collections: Iterable[Collection]) -> Table:
+    table = Table("place", "method", title="Files found", title_justify="left")
+    for column in ("found", "expected"):
+        table.add_column(column, justify="right")
+    table.add_column("missing", overflow="fold")
+    for place in collections:
+        lacks = (place.expected or 0) - place.found
+        missing = some(place.missing) or (f"{lacks:,}" if lacks > 0 else "")
+        expected = "" if place.expected is None else f"{place.expected:,}"
+        table.add_row(
+            Text(place.name, overflow="fold"),
+            Text(place.method),
+            f"{place.found:,}",
+            expected,
+            Text(missing, overflow="fold"),
+        )
+    return table
+
+
+def _left_out_table(left_out: Iterable[LeftOut]) -> Table:
+    table = Table("left out because", "method", title="Files left out", title_justify="left")
+    table.add_column("files", justify="right")
+    table.add_column("for example", overflow="fold")
+    kinds: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for file in left_out:
+        kinds[file.reason, file.method].append(os.path.basename(file.location))
+    for (reason, method), names in sorted(kinds.items()):
+        table.add_row(reason, Text(method), f"{len(names):,}", Text(some(names), overflow="fold"))
+    return table
+
+
+def _say(console: Console, sentence: str, style: str | None = None) -> None:
+    console.print(sentence, style=style, markup=False, soft_wrap=True)
