@@ -1,0 +1,217 @@
+"""``deepfake-models data prepare``: from videos to clips that can be trained on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from model_export.data.reading import Compression, Overlap, ReaderOptions, SplitName
+
+_READING = "How the dataset is read"
+_CLIPS = "How clips are cut: the options of the model that is to be trained"
+
+
+def prepare(
+    dataset: Annotated[
+        Path, typer.Argument(help="Folder or manifest of the videos.", metavar="DATASET")
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Folder for the clips; is taken up again.", metavar="OUT")
+    ],
+    length: Annotated[
+        int, typer.Option(help="Frames in a clip (T).", min=1, max=64, rich_help_panel=_CLIPS)
+    ] = 5,
+    size: Annotated[
+        int,
+        typer.Option(help="Side of the crops in pixels.", min=16, max=1024, rich_help_panel=_CLIPS),
+    ] = 240,
+    margin: Annotated[
+        float,
+        typer.Option(
+            help="Side of the square crop over the face box's longer side.",
+            min=1,
+            max=3,
+            rich_help_panel=_CLIPS,
+        ),
+    ] = 1.3,
+    alignment: Annotated[
+        Literal["per_frame", "clip"],
+        typer.Option(
+            help="**per_frame**: each frame around its own face box, as in the papers; "
+            "**clip**: one common square for a clip.",
+            rich_help_panel=_CLIPS,
+        ),
+    ] = "per_frame",
+    sampling: Annotated[
+        str,
+        typer.Option(
+            help="**paper**: 80 frames a video (16 clips of 5); **full**, **auto** or "
+            "**stride=SECONDS** as the service's.",
+            rich_help_panel=_CLIPS,
+        ),
+    ] = "paper",
+    faces: Annotated[
+        Literal["main", "track", "all"],
+        typer.Option(
+            help="**main**: the main face, which the label belongs to; **track**: its longest "
+            "uninterrupted appearance alone; **all**: every face.",
+            rich_help_panel=_CLIPS,
+        ),
+    ] = "main",
+    detector: Annotated[
+        Literal["auto", "mtcnn", "insightface"],
+        typer.Option(
+            help="**auto** takes insightface where its path is given, else mtcnn.",
+            rich_help_panel=_CLIPS,
+        ),
+    ] = "auto",
+    detector_path: Annotated[
+        Path | None,
+        typer.Option(
+            help="InsightFace detection model or pack folder (non-commercial research only).",
+            show_default=False,
+            rich_help_panel=_CLIPS,
+        ),
+    ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the videos come from, in words; models trained on them say it. "
+            "Default: the dataset's name.",
+            show_default=False,
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            "--processes",
+            "-j",
+            help="Videos prepared at the same time. Default: one per core.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    on_error: Annotated[
+        Literal["continue", "stop"],
+        typer.Option(help="What to do after a video that gives no clips; it is listed either way."),
+    ] = "continue",
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="The dataset's layout. Default: recognised.",
+            show_default=False,
+            rich_help_panel=_READING,
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A forgery to read, with the real videos that belong to it; repeat it for more. "
+            "Default: all.",
+            show_default=False,
+            rich_help_panel=_READING,
+        ),
+    ] = None,
+    compression: Annotated[
+        Compression, typer.Option(help="Of FaceForensics++.", rich_help_panel=_READING)
+    ] = "c23",
+    split: Annotated[
+        SplitName | None,
+        typer.Option(
+            help="How parts are made. Default: the layout's own.",
+            show_default=False,
+            rich_help_panel=_READING,
+        ),
+    ] = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of FaceForensics++'s train.json, val.json and test.json.",
+            show_default=False,
+            rich_help_panel=_READING,
+        ),
+    ] = None,
+    ratios: Annotated[
+        tuple[float, float, float],
+        typer.Option(
+            help="Shares of train, validation and test where they are drawn.",
+            rich_help_panel=_READING,
+        ),
+    ] = (0.75, 0.125, 0.125),
+    seed: Annotated[
+        int, typer.Option(help="Seed of parts that are drawn.", rich_help_panel=_READING)
+    ] = 0,
+    overlap: Annotated[
+        Overlap,
+        typer.Option(
+            help="What to do with videos that share a person or source with another part.",
+            rich_help_panel=_READING,
+        ),
+    ] = "drop",
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            help="In a plain folder, what ends the part of a file's name that names its group.",
+            show_default=False,
+            rich_help_panel=_READING,
+        ),
+    ] = None,
+) -> None:
+    """Cut the clips of all videos of DATASET into OUT exactly as the service would.
+
+    Videos that give no clips are listed with the reason in OUT/videos.csv. A run that was
+    interrupted is taken up again by the same command.
+
+    Example: **deepfake-models data prepare FaceForensics++/ prepared/ff -j 8**
+    """
+    from model_export.cli import refusals
+
+    console = Console(stderr=True, highlight=False)
+    with refusals():
+        from model_export.data.prepare import prepare as prepare_videos
+        from model_export.data.readers import read_dataset
+        from model_export.data.report import closing_table
+        from model_export.data.worker import CutOptions
+        from model_export.errors import DataError
+
+        videos = read_dataset(
+            dataset,
+            ReaderOptions(
+                layout=layout,
+                compression=compression,
+                split=split,
+                splits=splits,
+                methods=tuple(method) if method else None,
+                ratios=ratios,
+                seed=seed,
+                overlap=overlap,
+                separator=separator,
+            ),
+        )
+        rows = prepare_videos(
+            videos,
+            output,
+            CutOptions(
+                length=length,
+                size=size,
+                margin=margin,
+                alignment=alignment,
+                sampling=sampling,
+                faces=faces,
+                detector=detector,
+                detector_path=detector_path,
+            ),
+            origin=origin or dataset.resolve().name,
+            processes=processes or len(os.sched_getaffinity(0)),
+            stop_on_failure=on_error == "stop",
+            console=console,
+        )
+        out = Console(highlight=False)
+        out.print(closing_table(rows))
+        out.print(f"every video: {output / 'videos.csv'}", markup=False, soft_wrap=True)
+        if not any(row.clips for row in rows):
+            raise DataError(f"not one of {len(rows)} videos gave clips; {rows[0].message}")
