@@ -1,0 +1,104 @@
+"""Tables of text as Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from model_export.errors import EvaluationError
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``rows`` are as long as ``columns``; ``notes`` stand under it and belong to it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def markdown(table: Table) -> str:
+    """GitHub-flavoured, with title and notes."""
+
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rule = line(tuple("---" for _ in table.columns))
+    body = [line(table.columns), rule, *map(line, table.rows)]
+    return "\n".join([f"**{table.title}**", "", *body, "", *(f"{n}\n" for n in table.notes)])
+
+
+def comma_separated(table: Table) -> str:
+    """CSV: a header and the rows; the title is the first column's name, so that it stays with
+    them, and the notes follow as rows of their own."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f"{table.title}: {table.columns[0]}", *table.columns[1:]])
+    writer.writerows(table.rows)
+    writer.writerows([note] for note in table.notes)
+    return text.getvalue()
+
+
+def latex(table: Table) -> str:
+    """A ``table`` environment for booktabs."""
+
+    def line(cells: tuple[str, ...]) -> str:
+        return " & ".join(map(_escaped, cells)) + r" \\"
+
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escaped(' '.join([table.title + '.', *table.notes]))}}}",
+            rf"\begin{{tabular}}{{{'l' + 'r' * (len(table.columns) - 1)}}}",
+            r"\toprule",
+            line(table.columns),
+            r"\midrule",
+            *map(line, table.rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+FORMATS: Mapping[str, Callable[[Table], str]] = MappingProxyType(
+    {"md": markdown, "csv": comma_separated, "tex": latex}
+)
+
+
+def write_table(table: Table, folder: Path, stem: str) -> list[Path]:
+    """Write ``<stem>.md``, ``.csv`` and ``.tex``. Raises ``EvaluationError`` naming the file."""
+    paths = []
+    for suffix, render in FORMATS.items():
+        path = folder / f"{stem}.{suffix}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(render(table))
+        except OSError as error:
+            raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
+        paths.append(path)
+    return paths
+
+
+_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "→": r"$\rightarrow$",
+        "–": "--",
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+    }
+)
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)

@@ -1,0 +1,247 @@
+"""The papers' tables: printed figures untouched, ours beside them, gaps marked."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model_export.errors import EvaluationError
+from model_export.evaluation.metrics import Counts, Estimate, Measures
+from model_export.evaluation.papers import PUBLISHED, TABLES
+from model_export.evaluation.rendering import Table, comma_separated, latex, markdown, write_table
+from model_export.evaluation.results import Cost, Result, load_results, save_results
+from model_export.evaluation.tables import comparison, cost_table, write_tables
+from tests.shared import SHARED, needs_shared
+
+REAL_DATA = "FaceForensics++, c23"
+SYNTHETIC = "a synthetic benchmark: real faces, forged with simple image processing"
+MERGED = ("DF", "DFD", "F2F", "FS", "NT")
+
+
+def _measures(f1: float | None, recall: float = 0.5) -> Measures:
+    nothing = Estimate(None, reason="not looked at")
+    value = nothing if f1 is None else Estimate(f1, f1 - 0.1, f1 + 0.1)
+    return Measures(
+        level="clip",
+        threshold=0.5,
+        precision=nothing,
+        recall=Estimate(recall),
+        specificity=nothing,
+        f1=value,
+        balanced_accuracy=nothing,
+        auc=nothing,
+        eer=nothing,
+        ap=nothing,
+        ece=nothing,
+        counts=Counts(4, 0 if f1 is None else 4, 2, 2, 4, "4 people"),
+    )
+
+
+def _result(
+    tested: str,
+    f1: float | None,
+    *,
+    trained_on: tuple[str, ...] = ("F2F",),
+    to: tuple[str, ...] = (),
+    strategy: str = "single",
+    architecture: str = "clrnet",
+    seed: int = 0,
+    recall: float = 0.5,
+) -> Result:
+    return Result(architecture, strategy, trained_on, to, tested, seed, _measures(f1, recall))
+
+
+def _row(table: Table, *first: str) -> dict[str, str]:
+    found = [row for row in table.rows if row[: len(first)] == first]
+    assert len(found) == 1
+    return dict(zip(table.columns, found[0], strict=True))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_printed_figure_stands_as_printed(name: str) -> None:
+    paper = TABLES[name]
+    with (PUBLISHED / paper.file).open(newline="") as file:
+        _, *lines = list(csv.reader(file))
+    published = [row for row in comparison(name, [], REAL_DATA).rows if _label(row, name)]
+    for line, row in zip(lines, published, strict=True):
+        keys = len(paper.keys)
+        assert row[: keys - 1] == tuple(line[: keys - 1])
+        assert row[keys - 1] == f"{line[keys - 1]}, published"
+        assert row[keys:] == tuple(line[keys:])
+
+
+def _label(row: tuple[str, ...], name: str) -> bool:
+    return row[len(TABLES[name].keys) - 1].endswith(", published")
+
+
+@needs_shared("published")
+@pytest.mark.parametrize("name", TABLES)
+def test_the_figures_are_those_that_were_handed_over(name: str) -> None:
+    file = TABLES[name].file
+    assert (PUBLISHED / file).read_bytes() == (SHARED / "published" / file).read_bytes()
+
+
+def test_some_figures_as_in_the_papers() -> None:
+    assert _row(comparison("www21-table3", [], REAL_DATA), "CLRNet, published") == {
+        "method": "CLRNet, published",
+        **{"DF": "99.20±0.1", "FS": "99.50±0.2", "DFD": "96.00±0.1", "DFDC": "96.76±0.2"},
+        **{"F2F": "99.20±0.1", "NT": "99.50±0.1", "average as printed": "98.61"},
+    }
+    transfer = comparison("arxiv20-table3", [], REAL_DATA)
+    assert _row(transfer, "FS", "DF+F2F+NT+DFD", "CLRNet, published")["NT"] == "91.30"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_what_was_not_run_is_marked(name: str) -> None:
+    table = comparison(name, [], REAL_DATA)
+    keys = len(TABLES[name].keys)
+    ours = [row for row in table.rows if row[keys - 1].endswith(", ours")]
+    assert len(ours) == len(table.rows) / 2
+    assert all(set(row[keys:]) == {"–"} for row in ours)
+
+
+def test_mean_and_spread_over_seeds_stand_in_the_right_cell() -> None:
+    results = [
+        _result("F2F", 0.90, seed=0),
+        _result("F2F", 0.94, seed=1),
+        _result("DF", 0.5123, seed=0),
+        _result("DF", 0.99, trained_on=("DF",)),
+        _result("FS", 0.99, strategy="transfer", to=("FS",)),
+    ]
+    ours = _row(comparison("www21-table4", results, REAL_DATA), "CLRNet, ours")
+    assert ours["F2F"] == "92.00±2.83"
+    assert ours["DF"] == "51.23"
+    assert {ours[method] for method in ("FS", "DFD", "NT", "DFW")} == {"–"}
+
+
+def test_of_forged_videos_alone_the_recall_is_shown_and_marked() -> None:
+    table = comparison("www21-table4", [_result("DFW", None, recall=0.125)], REAL_DATA)
+    assert _row(table, "CLRNet, ours")["DFW"] == "R 12.50"
+    assert any("R: recall" in note for note in table.notes)
+
+
+def test_merge_and_transfer_tell_their_methods_apart() -> None:
+    merged = _result("DF", 0.8, trained_on=MERGED, strategy="merge")
+    partly = _result("FS", 0.7, trained_on=MERGED[:4], strategy="merge")
+    targets = ("NT", "DF", "F2F", "DFD")
+    moved = _result("DF", 0.9, trained_on=("FS",), to=targets, strategy="transfer")
+    results = [merged, partly, moved]
+    merge = _row(comparison("www21-table5-merge", results, REAL_DATA), "CLRNet, ours")
+    assert (merge["DF"], merge["FS"]) == ("80.00", "–")
+    transfer = _row(comparison("www21-table5-transfer", results, REAL_DATA), "CLRNet, ours")
+    assert (transfer["DF"], transfer["FS"]) == ("90.00", "–")
+
+
+def test_the_open_domain_by_strategy() -> None:
+    targets = ("DF", "FS", "DFD", "F2F")
+    results = [
+        _result("DFW", 0.51, trained_on=("FS",)),
+        _result("DFW", 0.61, trained_on=MERGED, strategy="merge"),
+        _result("DFW", 0.71, trained_on=("NT",), to=targets, strategy="transfer"),
+        _result("DFW", 0.81, trained_on=("NT", "F2F"), to=("FS",), strategy="grid"),
+    ]
+    ours = _row(comparison("www21-table6", results, REAL_DATA), "CLRNet, ours")
+    assert list(ours.values())[1:] == ["51.00", "61.00", "71.00", "81.00"]
+
+
+def test_the_average_needs_every_cell_of_a_seed() -> None:
+    methods = ("DF", "FS", "DFD", "DFDC", "F2F", "NT")
+    whole = [_result(m, 0.9, trained_on=(m,), seed=1) for m in methods]
+    table = comparison("www21-table3", [*whole, _result("DF", 0.1, trained_on=("DF",))], REAL_DATA)
+    assert _row(table, "CLRNet, ours")["average as printed"] == "90.00"
+    table = comparison("www21-table3", whole[1:], REAL_DATA)
+    assert _row(table, "CLRNet, ours")["average as printed"] == "–"
+
+
+def test_networks_of_one_printed_name_and_of_none() -> None:
+    results = [
+        _result("DF", 0.1, architecture="meso4"),
+        _result("DF", 0.2, architecture="mesoinception4"),
+        _result("DF", 0.3, architecture="something_new"),
+    ]
+    table = comparison("www21-table4", results, REAL_DATA)
+    assert _row(table, "MesoNet (meso4), ours")["DF"] == "10.00"
+    assert _row(table, "MesoNet (mesoinception4), ours")["DF"] == "20.00"
+    assert _row(table, "something_new, ours")["DF"] == "30.00"
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("render", [markdown, comma_separated, latex])
+def test_stand_ins_are_called_stand_ins_everywhere(name: str, render: object) -> None:
+    assert callable(render)
+    results = [_result("DF", 0.5)]
+    text = render(comparison(name, results, SYNTHETIC))
+    assert "ours on synthetic stand-ins" in text
+    ours = [line for line in text.splitlines() if ", ours" in line]
+    assert ours
+    assert all("synthetic stand-ins" in line for line in ours)
+    assert "synthetic stand-ins" not in render(comparison(name, results, REAL_DATA))
+
+
+def test_another_figure_can_be_asked_for() -> None:
+    table = comparison("www21-table4", [_result("DF", 0.5)], REAL_DATA, figure="recall")
+    assert any("Ours: recall of forged" in note for note in table.notes)
+
+
+def test_results_of_several_levels_are_refused() -> None:
+    clips = _result("DF", 0.5)
+    videos = replace(clips, measures=replace(clips.measures, level="video"))
+    with pytest.raises(ValueError, match="one level"):
+        comparison("www21-table4", [clips, videos], REAL_DATA)
+
+
+def test_cost() -> None:
+    costs = [
+        Cost("clrnet", "merge", MERGED, (), seed, 1000, 60.0 + 20 * seed, 30, "clips")
+        for seed in (0, 1)
+    ]
+    costs.append(Cost("xception", "transfer", ("FS",), ("DF",), 0, 320, 6.0, 10))
+    table = cost_table(costs, SYNTHETIC)
+    assert table.rows == (
+        (
+            *("clrnet", "merge", "DF+DFD+F2F+FS+NT", "clips"),
+            *("1000±0", "70.0±14.1", "30±0", "35.0±7.1", "2016"),
+        ),
+        ("xception", "transfer", "FS → DF", "", "320", "6.0", "10", "1.0", ""),
+    )
+    assert "synthetic stand-ins" in table.title
+
+
+def test_markdown_csv_and_latex(tmp_path: Path) -> None:
+    table = Table("A & B", ("method", "x_1"), (("a|b", "99.2±0.1"), ("50 %", "–")), ("A note.",))
+    assert markdown(table).splitlines() == [
+        *("**A & B**", "", "| method | x_1 |", "| --- | --- |", r"| a\|b | 99.2±0.1 |"),
+        *("| 50 % | – |", "", "A note."),
+    ]
+    read = list(csv.reader(comma_separated(table).splitlines()))
+    assert read == [
+        *(["A & B: method", "x_1"], ["a|b", "99.2±0.1"], ["50 %", "–"], ["A note."]),
+    ]
+    text = latex(table)
+    assert r"\caption{A \& B. A note.}" in text
+    assert r"a|b & 99.2$\pm$0.1 \\" in text
+    assert r"50 \% & -- \\" in text
+    assert r"method & x\_1 \\" in text
+    paths = write_table(table, tmp_path / "new", "t")
+    assert sorted(path.name for path in paths) == ["t.csv", "t.md", "t.tex"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EvaluationError, match="cannot be written"):
+        write_table(table, tmp_path / "file", "t")
+
+
+def test_all_tables_are_written(tmp_path: Path) -> None:
+    paths = write_tables([_result("DF", 0.5)], [], REAL_DATA, tmp_path)
+    assert len(paths) == 3 * (len(TABLES) + 1)
+    assert "51.12±0.1" in (tmp_path / "www21-table4.tex").read_text().replace(r"$\pm$", "±")
+
+
+def test_results_go_through_their_file(tmp_path: Path) -> None:
+    results = [_result("DF", 0.5), _result("DFW", None, trained_on=MERGED, strategy="merge")]
+    save_results(results, tmp_path / "results.json")
+    assert load_results(tmp_path / "results.json") == results
+    (tmp_path / "results.json").write_text("[{}]")
+    with pytest.raises(EvaluationError, match=r"results\.json holds no results"):
+        load_results(tmp_path / "results.json")
