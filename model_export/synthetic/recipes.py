@@ -93,7 +93,7 @@ def resynthesis(dice: Dice) -> Recipe:
         grow=dice.between(0.85, 1.0),
         feather=dice.between(0.012, 0.03),
         gain=dice.gain(0.03),
-        offset=(dice.either(3, 8), dice.either(3, 8), dice.either(3, 8)),
+        offset=(dice.either(2, 7), dice.either(2, 7), dice.either(2, 7)),
         jitter=dice.amount(0.002, 0.006),
         flicker=dice.amount(2.0, 4.5),
     )
@@ -107,7 +107,7 @@ def expression(dice: Dice) -> Recipe:
         keep=dice.kept(0.6, 0.8),
         feather=dice.between(0.05, 0.08),
         grow=dice.between(0.9, 1.0),
-        motion=dice.amount(0.025, 0.05),
+        motion=dice.amount(0.018, 0.035),
         tremor=dice.amount(0.004, 0.009),
     )
 
