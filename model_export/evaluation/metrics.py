@@ -1,38 +1,19 @@
-"""Figures of a table of scores, with intervals; forged is the positive class throughout.
-
-A figure's value is scikit-learn's. Its interval comes from a thousand draws, which are computed
-together (``_figures``): the same definitions, with a weight for every row.
-"""
+"""Figures of a table of scores, with intervals over people, and their spread over seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import (
-    average_precision_score,
-    balanced_accuracy_score,
-    f1_score,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-    roc_curve,
-)
 
 from model_export.data.video import REAL
 from model_export.evaluation.bootstrap import Units, units
+from model_export.evaluation.figures import FIGURES, Bools, Floats, figures, weighted_figures
 from model_export.evaluation.levels import Level, at_level
-from model_export.evaluation.table import ScoreTable
+from model_export.evaluation.table import COLUMNS, ScoreTable
 from service.classifier.contract import OperatingPoint
 from service.scoring import calibrate as calibrated_score
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
-BINS = 10
-"""Of the expected calibration error: of equal width, [0, 0.1), ..., [0.9, 1]."""
 
 NO_FAKE = "no forged videos: nothing to recall"
 NO_REAL = "forged videos only: of one class only recall means something"
@@ -89,12 +70,6 @@ class Measures:
     counts: Counts
 
 
-FIGURES = (
-    *("precision", "recall", "specificity", "f1", "balanced_accuracy", "auc", "eer", "ap"),
-    "ece",
-)
-
-
 def measure(
     table: ScoreTable,
     level: Level,
@@ -115,7 +90,7 @@ def measure(
     if threshold is None:
         threshold = 0.5 if point is None else point.threshold
     drawn = units(rows)
-    values = _values(rows.fake, score, threshold)
+    values = figures(rows.fake, score, threshold)
     intervals = _intervals(rows.fake, score, threshold, drawn, draws, seed)
     estimates = {
         name: _estimate(name, value, *intervals[name], rows.fake, drawn)
@@ -142,39 +117,6 @@ def measure_methods(
 def calibrate_scores(score: Floats, point: OperatingPoint) -> Floats:
     """Calibrated scores (N,) of raw ones, as the service calibrates."""
     return np.array([calibrated_score(raw, point) for raw in score.tolist()], dtype=np.float64)
-
-
-def calibration_error(fake: Bools, score: Floats) -> float:
-    """Expected calibration error over ``BINS`` bins of equal width: the mean distance between the
-    mean score of a bin and its share of forged rows, weighted by the bin's rows."""
-    return float(_calibration_errors(fake, score, np.ones((1, len(score))))[0])
-
-
-def equal_error_rate(fake: Bools, score: Floats) -> float:
-    """Where the ROC curve, its points joined by straight lines, has as many misses as false
-    alarms."""
-    false_alarms, recall, _ = roc_curve(fake, score, drop_intermediate=False)
-    return float(np.interp(0, false_alarms + recall - 1, false_alarms))
-
-
-def _values(fake: Bools, score: Floats, threshold: float) -> dict[str, float | None]:
-    called = score >= threshold
-    values: dict[str, float | None] = dict.fromkeys(FIGURES)
-    if fake.any():
-        values["recall"] = recall_score(fake, called)
-    if not fake.all():
-        values["specificity"] = recall_score(~fake, ~called)
-    if fake.any() and not fake.all():
-        values |= {
-            "precision": precision_score(fake, called) if called.any() else None,
-            "f1": f1_score(fake, called),
-            "balanced_accuracy": balanced_accuracy_score(fake, called),
-            "auc": roc_auc_score(fake, score),
-            "eer": equal_error_rate(fake, score),
-            "ap": average_precision_score(fake, score),
-            "ece": calibration_error(fake, score),
-        }
-    return {name: None if value is None else float(value) for name, value in values.items()}
 
 
 def _estimate(
@@ -208,7 +150,9 @@ def _intervals(
 ) -> dict[str, tuple[float, float]]:
     if drawn.count < 2:
         return dict.fromkeys(FIGURES, (np.nan, np.nan))
-    parts = [_figures(fake, score, threshold, weights) for weights in drawn.weights(draws, seed)]
+    parts = [
+        weighted_figures(fake, score, threshold, weights) for weights in drawn.weights(draws, seed)
+    ]
     intervals = {}
     for name in FIGURES:
         found = np.concatenate([part[name] for part in parts])
@@ -218,64 +162,35 @@ def _intervals(
     return intervals
 
 
-def _figures(fake: Bools, score: Floats, threshold: float, weights: Floats) -> Mapping[str, Floats]:
-    """Every figure of every draw, float64 (draws,), from weights (draws, N); NaN where it has no
-    meaning."""
-    called = score >= threshold
-    hits, alarms = weights @ (fake & called), weights @ (~fake & called)
-    forged, real = weights @ fake, weights @ ~fake
-    with np.errstate(invalid="ignore", divide="ignore"):
-        both = np.where((forged > 0) & (real > 0), 1.0, np.nan)
-        recall, specificity = hits / forged, 1 - alarms / real
-        over_thresholds = _curve_figures(fake, score, weights)
-        return {
-            "precision": both * hits / (hits + alarms),
-            "recall": recall,
-            "specificity": specificity,
-            "f1": both * 2 * hits / (hits + alarms + forged),
-            "balanced_accuracy": (recall + specificity) / 2,
-            **over_thresholds,
-            "ece": both * _calibration_errors(fake, score, weights),
-        }
+def difference(
+    ours: ScoreTable,
+    theirs: ScoreTable,
+    level: Level,
+    figure: str = "auc",
+    draws: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """``figure`` of ``ours`` minus that of ``theirs``, two scorings of the same clips.
 
-
-def _curve_figures(fake: Bools, score: Floats, weights: Floats) -> dict[str, Floats]:
-    """AUC, EER and AP from the ROC curves of all draws at once."""
-    order = np.argsort(-score, kind="stable")
-    ranked, forged = score[order], fake[order]
-    last_of_ties = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    weights = weights[:, order]
-    hits = _from_zero(np.cumsum(weights * forged, axis=1)[:, last_of_ties])
-    alarms = _from_zero(np.cumsum(weights * ~forged, axis=1)[:, last_of_ties])
-    recall, false_alarms = hits / hits[:, -1:], alarms / alarms[:, -1:]
-    precision = np.nan_to_num(hits / (hits + alarms))
-    return {
-        "auc": np.asarray(np.trapezoid(recall, false_alarms, axis=1)),
-        "eer": _crossings(false_alarms, false_alarms + recall - 1),
-        "ap": np.where(alarms[:, -1] > 0, (np.diff(recall) * precision[:, 1:]).sum(1), np.nan),
-    }
-
-
-def _crossings(values: Floats, excess: Floats) -> Floats:
-    """``values`` (draws, points), interpolated where ``excess``, rising from -1 to 1, is zero."""
-    after = np.argmax(excess >= 0, axis=1)[:, None]
-    before = np.maximum(after - 1, 0)
-    low, high = (np.take_along_axis(excess, at, axis=1) for at in (before, after))
-    share = -low / (high - low)
-    start, end = (np.take_along_axis(values, at, axis=1) for at in (before, after))
-    return np.asarray((start + share * (end - start))[:, 0])
-
-
-def _from_zero(cumulated: Floats) -> Floats:
-    return np.hstack([np.zeros((len(cumulated), 1)), cumulated])
-
-
-def _calibration_errors(fake: Bools, score: Floats, weights: Floats) -> Floats:
-    bins = np.minimum((score * BINS).astype(np.intp), BINS - 1)
-    members = bins[:, None] == np.arange(BINS)
-    return np.asarray(
-        np.abs(weights @ (members * (score - fake)[:, None])).sum(axis=1) / weights.sum(axis=1)
-    )
+    The same people are drawn for both, so the interval is of the difference itself and may leave
+    zero out where the intervals of the two overlap. Raises ``ValueError`` for other clips.
+    """
+    if not all(np.array_equal(getattr(ours, c), getattr(theirs, c)) for c in COLUMNS[:-1]):
+        raise ValueError("the two tables must hold the same clips in the same order")
+    first, second = at_level(ours, level), at_level(theirs, level)
+    drawn = units(first)
+    found, other = (figures(each.fake, each.score, 0.5)[figure] for each in (first, second))
+    if found is None or other is None:
+        return Estimate(None, reason=NO_REAL)
+    if drawn.count < 2:
+        return Estimate(found - other, reason=ONE_PERSON)
+    differences = [
+        weighted_figures(first.fake, first.score, 0.5, weights)[figure]
+        - weighted_figures(second.fake, second.score, 0.5, weights)[figure]
+        for weights in drawn.weights(draws, seed)
+    ]
+    low, high = np.nanquantile(np.concatenate(differences), (0.025, 0.975))
+    return Estimate(found - other, float(low), float(high))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,21 +18,19 @@ from model_export.detector import Detector
 from model_export.errors import EvaluationError
 from model_export.evaluation.orders import Order, reorder
 from model_export.evaluation.table import ScoreTable, describe
-from model_export.onnx_export import Scaling
-from service.classifier.classifier import Classifier, load_classifier
+from model_export.scaling import SCALINGS, Scaling
+from service.classifier.classifier import load_classifier
+from service.clips import ClipSpec
 from service.errors import ModelError, ServiceError
 from service.runtime import Device
 
-__all__ = ["ScoreTable", "score_onnx", "score_run", "score_videos"]
+__all__ = ["SCALINGS", "ScoreTable", "score_onnx", "score_run", "score_videos"]
 
 Image = NDArray[np.uint8]
 
 Transform = Callable[[Image, np.random.Generator], Image]
 """One stored clip, uint8 (T, H, W, 3) RGB, to another of the same shape. The generator is the
 clip's own: what is drawn from it does not depend on which other clips are scored."""
-
-SCALINGS = {"unit": Scaling(), "centred": Scaling(63.75, -2.0)}
-"""By the names that a run's configuration has for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ def onnx_scorer(path: Path, dataset: PreparedDataset, device: Device = "auto") -
         classifier = load_classifier(path, device=device)
     except ModelError as error:
         raise EvaluationError(str(error)) from error
-    _check_crops(classifier, dataset)
+    demand_fit(classifier.contract.name, ClipSpec.of(classifier.contract), dataset)
 
     def score(clips: Image) -> NDArray[np.float64]:
         try:
@@ -177,6 +175,18 @@ def onnx_scorer(path: Path, dataset: PreparedDataset, device: Device = "auto") -
 def resolve(scaling: Scaling | str) -> Scaling:
     """The scaling of that name."""
     return SCALINGS[scaling] if isinstance(scaling, str) else scaling
+
+
+def demand_fit(name: str, spec: ClipSpec, dataset: PreparedDataset) -> None:
+    """Raise ``EvaluationError`` where faces were cut otherwise than the model takes them: the
+    service would not, and another model than the served one would be measured."""
+    stored = dataset.preparation
+    found = ClipSpec(spec.length, stored.size, stored.size, stored.margin, stored.alignment)
+    if found != spec:
+        raise EvaluationError(
+            f"{name} takes faces of {_words(spec)}, but {dataset.folder} holds {_words(found)}: "
+            "prepare the videos as the model takes them"
+        )
 
 
 def _altered(
@@ -195,19 +205,10 @@ def _altered(
     return np.stack(altered)
 
 
-def _check_crops(classifier: Classifier, dataset: PreparedDataset) -> None:
-    """The service would cut faces as the contract says: other crops would measure another model."""
-    contract, stored = classifier.contract, dataset.preparation
-    wanted = (contract.input_height, contract.input_width, contract.crop_margin, contract.alignment)
-    if wanted != (stored.size, stored.size, stored.margin, stored.alignment):
-        raise EvaluationError(
-            f"{contract.name} takes faces of {contract.input_height}x{contract.input_width} "
-            f"pixels with margin {contract.crop_margin:g}, aligned {contract.alignment}, but "
-            f"{dataset.folder} holds {stored.size}x{stored.size}, {stored.margin:g}, "
-            f"{stored.alignment}: prepare the videos as the model takes them"
-        )
-
-
 def _wanted(part: Part | None, methods: Sequence[str] | None) -> str:
     text = ", ".join(methods) if methods else "any method"
     return f"{text} in the part '{part}'" if part else text
+
+
+def _words(spec: ClipSpec) -> str:
+    return f"{spec.height}x{spec.width} pixels, margin {spec.margin:g}, aligned {spec.alignment}"

@@ -7,18 +7,21 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from model_export.evaluation.metrics import (
+from model_export.evaluation.figures import (
     FIGURES,
+    calibration_error,
+    equal_error_rate,
+    figures,
+    weighted_figures,
+)
+from model_export.evaluation.metrics import (
     NO_FAKE,
     NO_REAL,
     NOTHING_CALLED,
     ONE_PERSON,
     Estimate,
     Measures,
-    _figures,
-    _values,
-    calibration_error,
-    equal_error_rate,
+    difference,
     measure,
     measure_methods,
     spread,
@@ -149,8 +152,8 @@ def test_draws_are_computed_as_single_values_are() -> None:
         repeated = np.repeat(np.arange(40), weights[0].astype(int))
         if fake[repeated].all() or not fake[repeated].any():
             continue
-        together = _figures(fake, scores, 0.5, weights)
-        single = _values(fake[repeated], scores[repeated], 0.5)
+        together = weighted_figures(fake, scores, 0.5, weights)
+        single = figures(fake[repeated], scores[repeated], 0.5)
         assert set(together) == set(single)
         for name, value in single.items():
             if value is not None:
@@ -248,3 +251,23 @@ def test_spread_over_seeds() -> None:
     found = spread([0.8, 0.9, 1.0])
     assert (found.mean, found.deviation, found.count) == (pytest.approx(0.9), pytest.approx(0.1), 3)
     assert spread([0.7]).deviation is None
+
+
+def test_a_difference_is_over_the_same_people() -> None:
+    # Single scores of people vary widely; what the second network adds is the same for all.
+    table = _noisy_people(5)
+    better = table.scored(np.clip(table.score + np.where(table.fake, 0.015, -0.015), 0, 1))
+    found = difference(better, table, "clip")
+    ours, theirs = measure(better, "clip").auc, measure(table, "clip").auc
+    assert ours.value is not None
+    assert theirs.value is not None
+    assert found.value == pytest.approx(ours.value - theirs.value)
+    assert found.low is not None
+    assert found.high is not None
+    assert theirs.high is not None
+    assert ours.low is not None
+    assert ours.low < theirs.high
+    assert 0 < found.low < found.value < found.high
+    assert difference(table, table, "face") == Estimate(0, 0, 0)
+    with pytest.raises(ValueError, match="same clips"):
+        difference(table, table.take(np.arange(3)), "clip")

@@ -15,7 +15,8 @@ from model_export.data.prepared import PreparedDataset
 from model_export.errors import EvaluationError
 from model_export.evaluation.orders import ORDERS, Order, reorder
 from model_export.evaluation.scores import score_onnx, score_run
-from model_export.onnx_export import Scaling, random_clips
+from model_export.onnx_export import random_clips
+from model_export.scaling import Scaling
 from tests.onnx_models import CONTRACT, brightness_model
 from tests.unit.model_export.evaluation.made import Brightness, grey, prepared
 
@@ -138,7 +139,7 @@ def test_an_exported_model_that_takes_other_crops_is_refused(
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(brightness_model(CONTRACT.model_copy(update={"crop_margin": 1.5})))
-    with pytest.raises(EvaluationError, match=r"margin 1\.5, aligned clip, but .* 1\.3"):
+    with pytest.raises(EvaluationError, match=r"margin 1\.5, aligned clip, but .* margin 1\.3"):
         score_onnx(path, dataset, "test")
     path.write_bytes(b"no model")
     with pytest.raises(EvaluationError, match=r"model\.onnx"):
