@@ -17,7 +17,8 @@ from model_export.experiments.budget import Budget, ModelBudget, Stage
 from model_export.experiments.strategy import Strategy
 from model_export.training.checkpoint import load_run
 from model_export.training.config import DataConfig, InitConfig, ModelConfig, RunConfig
-from model_export.training.trainer import RunResult, train
+from model_export.training.run_folder import RunResult
+from model_export.training.trainer import train
 
 SCORES = "test-scores.csv"
 

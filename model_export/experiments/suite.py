@@ -1,0 +1,142 @@
+"""Everything the papers' tables need, one strategy after the other, on one prepared dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from model_export.data.prepared import PreparedDataset
+from model_export.data.video import REAL
+from model_export.errors import EvaluationError
+from model_export.evaluation.metrics import measure
+from model_export.evaluation.results import Cost, Result
+from model_export.evaluation.table import ScoreTable
+from model_export.experiments.grid import GridResult, OpenDomainScore, search, strategies
+from model_export.experiments.halves import halves
+from model_export.experiments.laboratory import Laboratory, Trained
+from model_export.experiments.plan import KNOWN, OPEN
+from model_export.experiments.strategy import Strategy
+
+DRAWS = 500
+"""Of people, for an interval; most tables show means over seeds and need none."""
+
+Job = tuple[str, Strategy, int]
+"""Network, strategy, seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a suite found; ``grids`` by network."""
+
+    results: tuple[Result, ...]
+    costs: tuple[Cost, ...]
+    grids: dict[str, GridResult]
+
+
+def run(
+    laboratory: Laboratory,
+    jobs: Sequence[Job],
+    grids: Sequence[str],
+    seed: int,
+    tell: Callable[[str], None],
+) -> Outcome:
+    """Do every job, then the restricted grid of the networks ``grids`` at one ``seed``.
+
+    ``tell`` gets a line for everything that is about to be done.
+    """
+    check(laboratory.dataset)
+    results: list[Result] = []
+    costs: list[Cost] = []
+    for place, (architecture, strategy, number) in enumerate(jobs, 1):
+        tell(f"{place} of {len(jobs)}: {architecture}, {strategy}, seed {number}")
+        trained = laboratory.train(architecture, strategy, number)
+        costs += _costs(architecture, trained, number)
+        results += _results(
+            architecture, strategy, number, laboratory.scores(architecture, strategy, number)
+        )
+    found = {}
+    for architecture in grids:
+        grid = _search(laboratory, architecture, seed, tell)
+        best = grid.chosen.strategy
+        table = laboratory.scores(architecture, best, seed)
+        results += [
+            _result(architecture, best, seed, _domain(halves(table)[1], OPEN), OPEN, named="grid")
+        ]
+        found[architecture] = grid
+    return Outcome(tuple(results), tuple(costs), found)
+
+
+def check(dataset: PreparedDataset) -> None:
+    """Raise ``EvaluationError`` where a method is missing that the tables are about."""
+    for part, methods in (("train", KNOWN), ("validation", KNOWN), ("test", (*KNOWN, OPEN))):
+        there = {row.video.method for row in dataset.videos() if row.video.part == part}
+        missing = [method for method in (*methods, REAL) if method not in there]
+        if missing:
+            raise EvaluationError(
+                f"{dataset.folder} has no videos of {', '.join(missing)} in the part '{part}'"
+            )
+
+
+def _search(
+    laboratory: Laboratory, architecture: str, seed: int, tell: Callable[[str], None]
+) -> GridResult:
+    candidates = list(strategies())
+
+    def score(strategy: Strategy) -> OpenDomainScore:
+        tell(f"grid, {candidates.index(strategy) + 1} of {len(candidates)}: {strategy}")
+        table = _domain(laboratory.scores(architecture, strategy, seed), OPEN)
+        chosen_on, reported_on = halves(table)
+        return OpenDomainScore(*(_f1(each) for each in (chosen_on, reported_on, table)))
+
+    return search(candidates, score)
+
+
+def _results(
+    architecture: str, strategy: Strategy, seed: int, table: ScoreTable
+) -> Iterable[Result]:
+    for method in table.methods():
+        yield _result(architecture, strategy, seed, _domain(table, method), method)
+
+
+def _result(
+    architecture: str,
+    strategy: Strategy,
+    seed: int,
+    table: ScoreTable,
+    method: str,
+    *,
+    named: str | None = None,
+) -> Result:
+    return Result(
+        architecture=architecture,
+        strategy=named or strategy.kind,
+        trained_on=strategy.sources,
+        transferred_to=strategy.targets,
+        method_tested=method,
+        seed=seed,
+        measures=measure(table, "clip", draws=DRAWS),
+    )
+
+
+def _costs(architecture: str, trained: Trained, seed: int) -> Iterable[Cost]:
+    for stage in trained.stages:
+        yield Cost(
+            architecture=architecture,
+            strategy=trained.strategy.kind,
+            trained_on=trained.strategy.sources,
+            transferred_to=trained.strategy.targets,
+            seed=seed,
+            samples_per_epoch=round(stage.samples / stage.epochs),
+            seconds_per_epoch=stage.seconds_per_epoch,
+            epochs=stage.epochs,
+            stage=stage.folder.name if len(trained.stages) > 1 else "",
+        )
+
+
+def _domain(table: ScoreTable, method: str) -> ScoreTable:
+    return table.select(methods=[method, REAL])
+
+
+def _f1(table: ScoreTable) -> float | None:
+    """Of clips at 0.5, the papers' criterion; of forged clips alone it would mean nothing."""
+    return measure(table, "clip", draws=2).f1.value
