@@ -133,12 +133,12 @@ def _aligned_landmarks(landmarks: NDArray[np.floating]) -> Matrix:
 
 def _bumps(places: Matrix, moves: NDArray[np.floating], size: int) -> Floats:
     """Each of ``places`` moved, its surroundings along with it."""
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size * (1 + 2 * PAD) - PAD
-    field = np.zeros((size, size, 2), dtype=np.float32)
-    for (px, py), move in zip(places, moves, strict=True):
-        bump = np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 0.11**2))
-        field += bump[..., None] * np.asarray(move, dtype=np.float32)
-    return field
+    line = np.arange(size, dtype=np.float32) / size * (1 + 2 * PAD) - PAD
+    # A round Gaussian is the product of one along each axis.
+    gaussians = np.exp(-((line - places[..., None]) ** 2) / (2 * 0.11**2)).astype(np.float32)
+    across, down = gaussians[:, 0], gaussians[:, 1]
+    amounts = np.asarray(moves, dtype=np.float32)[..., None]
+    return np.stack([down.T @ (across * amounts[:, axis]) for axis in (0, 1)], axis=-1)
 
 
 def deform(patch: Floats, field: Floats) -> Floats:
