@@ -23,13 +23,13 @@ GIGABYTE = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The videos of one method in one part. ``gigabytes`` is that of the files; addresses have no
-    size here."""
+    """The videos of one method in one part. ``gigabytes`` is None for addresses, whose size is not
+    known."""
 
     part: Part
     method: str
     videos: int
-    gigabytes: float
+    gigabytes: float | None
     people: int
     sources: int
 
@@ -59,7 +59,7 @@ def check(reading: Reading) -> Report:
             part=part,
             method=method,
             videos=len(videos),
-            gigabytes=sum(sizes[video.id] or 0 for video in videos) / GIGABYTE,
+            gigabytes=_gigabytes([sizes[video.id] for video in videos]),
             people=len({name for video in videos for name in video.people}),
             sources=len({name for video in videos for name in video.sources}),
         )
@@ -87,8 +87,8 @@ def show(report: Report, console: Console) -> None:
     proof = report.proof
     _say(
         console,
-        f"No person and no source is in two parts: {proof.people} people and "
-        f"{proof.sources} sources were compared.",
+        f"No person and no source is in two parts: {proof.people:,} people and "
+        f"{proof.sources:,} sources were compared.",
     )
     for note in report.notes:
         _say(console, note)
@@ -103,6 +103,11 @@ def _place(part: Part, method: str) -> tuple[int, bool, str]:
 def _size(location: str) -> int | None:
     """Bytes; None for an address."""
     return None if is_url(location) else os.path.getsize(location)
+
+
+def _gigabytes(sizes: Iterable[int | None]) -> float | None:
+    known = [size for size in sizes if size is not None]
+    return sum(known) / GIGABYTE if known else None
 
 
 def _errors(videos: Sequence[LabelledVideo]) -> list[str]:
@@ -122,7 +127,7 @@ def _notes(videos: Iterable[LabelledVideo], empty: Sequence[str]) -> list[str]:
     for video in videos:
         labels[video.part][video.label] += 1
     notes = [
-        f"{part}: {labels[part]['real']} real and {labels[part]['fake']} fake videos."
+        f"{part}: {labels[part]['real']:,} real and {labels[part]['fake']:,} fake videos."
         for part in PARTS
         if part in labels
     ]
@@ -131,7 +136,7 @@ def _notes(videos: Iterable[LabelledVideo], empty: Sequence[str]) -> list[str]:
     if "test" in labels and len(labels["test"]) == 1:
         notes.append("The test has one class: of the measures only recall means something there.")
     if empty:
-        notes.append(f"{len(empty)} files are empty: {some(empty)}.")
+        notes.append(f"{len(empty):,} files are empty: {some(empty)}.")
     return notes
 
 
@@ -144,7 +149,7 @@ def _parts_table(rows: Iterable[Row]) -> Table:
             row.part,
             Text(row.method),
             f"{row.videos:,}",
-            f"{row.gigabytes:.2f}",
+            "" if row.gigabytes is None else f"{row.gigabytes:.2f}",
             f"{row.people:,}",
             f"{row.sources:,}",
         )
@@ -171,14 +176,21 @@ def _collections_table(collections: Iterable[Collection]) -> Table:
 
 
 def _left_out_table(left_out: Iterable[LeftOut]) -> Table:
-    table = Table("left out because", "method", title="Files left out", title_justify="left")
+    table = Table("left out because", title="Files left out", title_justify="left")
     table.add_column("files", justify="right")
+    table.add_column("by method", overflow="fold")
     table.add_column("for example", overflow="fold")
-    kinds: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    reasons: defaultdict[str, list[LeftOut]] = defaultdict(list)
     for file in left_out:
-        kinds[file.reason, file.method].append(os.path.basename(file.location))
-    for (reason, method), names in sorted(kinds.items()):
-        table.add_row(reason, Text(method), f"{len(names):,}", Text(some(names), overflow="fold"))
+        reasons[file.reason].append(file)
+    for reason, files in sorted(reasons.items()):
+        methods = Counter(file.method for file in files)
+        table.add_row(
+            reason,
+            f"{len(files):,}",
+            Text(", ".join(f"{method} {count:,}" for method, count in methods.items())),
+            Text(some(os.path.basename(file.location) for file in files)),
+        )
     return table
 
 

@@ -41,7 +41,7 @@ def some(names: Iterable[str], most: int = 3) -> str:
     """A few names for a sentence, and how many there are more."""
     listed = list(names)
     more = len(listed) - most
-    return ", ".join(listed[:most]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(listed[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def compressed(base: Path, compression: Compression) -> Path:

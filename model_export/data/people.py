@@ -18,6 +18,9 @@ from model_export.data.video import PARTS, LabelledVideo, Part
 STARTS = 8
 """Random divisions from which better ones are sought."""
 
+NOTHING = 1e-4
+"""What a part counts that has no video of a class: far less than any that has one."""
+
 Counts = NDArray[np.float64]
 
 
@@ -36,12 +39,14 @@ def draw_people(
     rng = np.random.default_rng(seed)
     # The pairs within a part grow with the square of its people.
     likely = np.sqrt(aims.sum(axis=0))
-    best, most = np.zeros(len(people), dtype=np.intp), -1.0
+    best, most = np.zeros(len(people), dtype=np.intp), -np.inf
     for _ in range(STARTS):
         parts = rng.choice(len(PARTS), len(people), p=likely / likely.sum())
         reached = _climb(parts, together, aims, rng)
         if reached > most:
             best, most = parts, reached
+        if most == 0:
+            break
     return {name: PARTS[part] for name, part in zip(people, best, strict=True)}
 
 
@@ -64,7 +69,7 @@ def _climb(
     parts: NDArray[np.intp], together: Counts, aims: Counts, rng: np.random.Generator
 ) -> float:
     """Improve ``parts`` (P,) in place until no single move helps; returns how well the ``aims``
-    (2, 3) are met, at most 1 for each."""
+    (2, 3) are met, 0 if entirely."""
     alone = np.diagonal(together, axis1=1, axis2=2)
     member = np.eye(len(PARTS))[parts]
     held = (np.einsum("lij,ip,jp->lp", together, member, member) + alone @ member) / 2
@@ -90,4 +95,7 @@ def _climb(
 
 
 def _met(held: Counts, aims: Counts) -> float:
-    return float((np.minimum(held, aims) / np.maximum(aims, 1)).sum())
+    """The mean of logarithms, so that no part is starved to fill another; more than is aimed at
+    counts nothing."""
+    filled = np.minimum(held, aims) / np.maximum(aims, 1)
+    return float(np.log(np.maximum(filled, NOTHING))[aims > 0].mean())

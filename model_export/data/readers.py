@@ -56,7 +56,7 @@ def recognise(path: Path) -> Layout:
     found = [layout for layout in LAYOUTS.values() if layout.recognises(path)]
     if len(found) == 1:
         return found[0]
-    those = [layout.name for layout in found] or list(LAYOUTS)
+    those: list[str] = [layout.name for layout in found] or list(LAYOUTS)
     what = "could be several layouts" if found else "is no layout that is known by its folders"
     raise DataError(f"{path} {what}: say which of {', '.join(those)}")
 
