@@ -46,11 +46,22 @@ class ModelBudget(Section):
     transfer: tuple[Stage, ...] = Field(min_length=1)
 
 
+class BenchmarkBudget(Section):
+    """How the synthetic benchmark is made: see ``model_export.synthetic.benchmark.Options``."""
+
+    frames: int = Field(40, ge=5)
+    segments: int = Field(3, ge=1)
+    strength: float = Field(1.0, gt=0, le=1.5)
+    seed: int = 0
+    ratios: tuple[float, float, float] = (0.6, 0.2, 0.2)
+
+
 class Budget(Section):
     """``size`` of the frames in pixels; ``few_shot`` videos of each method in a transfer, source
     and target alike (the papers: 10 forged and 10 real); ``models`` by architecture."""
 
     name: str
+    benchmark: BenchmarkBudget = BenchmarkBudget()
     size: int = Field(ge=16)
     few_shot: int = Field(10, ge=1)
     models: dict[str, ModelBudget] = Field(min_length=1)

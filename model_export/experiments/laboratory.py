@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from model_export.data.prepared import PreparedDataset
 from model_export.errors import TrainingError
 from model_export.evaluation.scores import ScoreTable, score_run
@@ -35,11 +37,13 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
-    """Experiments on one prepared dataset within one budget, under ``folder``."""
+    """Experiments on one prepared dataset within one budget, under ``folder``; ``console`` shows
+    the progress of each training."""
 
     dataset: PreparedDataset
     budget: Budget
     folder: Path
+    console: Console | None = None
 
     def train(self, architecture: str, strategy: Strategy, seed: int) -> Trained:
         """Train ``strategy`` and, before it, the model it starts from. Raises ``TrainingError``."""
@@ -50,7 +54,7 @@ class Laboratory:
         for stage in model.transfer if start else model.stages:
             config = self._config(architecture, model, strategy, stage, seed, weights)
             folder = self._place(architecture, strategy, seed) / stage.name
-            results.append(train(config, folder))
+            results.append(train(config, folder, console=self.console))
             weights = folder
         assert weights is not None
         return Trained(strategy, weights, tuple(results))
