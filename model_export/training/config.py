@@ -15,8 +15,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from model_export.errors import TrainingError
 from model_export.training.augmentation import AugmentationConfig
 
+ScalingName = Literal["unit", "centred", "symmetric", "imagenet"]
+
 ALL = "all"
 """How TOML, which has no null, says that every video of a method is taken."""
+
+Videos = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    BeforeValidator(lambda value: None if value == ALL else value),
+]
 
 
 class Section(BaseModel):
@@ -29,15 +36,15 @@ class ModelConfig(Section):
     """The network. ``options`` are its own (``networks.build``), ``size`` the frames' height and
     width in pixels, ``length`` the frames T in a clip (None: the architecture's own).
 
-    ``scaling`` of the pixel values 0 to 255: ``unit`` is [0, 1], as the published weights expect;
-    ``centred`` is (x / 255 - 0.5) * 4, on which small networks with saturating gates learn sooner.
+    ``scaling`` of the pixel values is a name of ``model_export.scaling.SCALINGS``: ``unit`` is
+    [0, 1], as the published weights expect.
     """
 
     architecture: str
     options: dict[str, bool | int | float | str | list[int]] = {}
     size: int = Field(ge=16, le=1024)
     length: int | None = Field(None, ge=1, le=64)
-    scaling: Literal["unit", "centred"] = "unit"
+    scaling: ScalingName = "unit"
 
 
 class DataConfig(Section):
@@ -49,9 +56,7 @@ class DataConfig(Section):
     """
 
     folder: Path
-    videos: dict[
-        str, Annotated[int | None, BeforeValidator(lambda x: None if x == ALL else x), Field(ge=1)]
-    ] = Field(min_length=1)
+    videos: dict[str, Videos] = Field(min_length=1)
     twins: bool = False
     clips_per_video: int | None = Field(None, ge=1)
 

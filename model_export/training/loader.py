@@ -7,6 +7,7 @@ can be entered at any batch without reading what comes before.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zlib import crc32
@@ -88,18 +89,24 @@ class ClipSource:
         return -(-self.samples // _even(batch))
 
     def epoch(
-        self, number: int, batch: int, *, start_batch: int = 0, workers: int = 0
+        self,
+        number: int,
+        batch: int,
+        *,
+        start_batch: int = 0,
+        workers: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> Iterator[Batch]:
         """The batches of one epoch from ``start_batch`` on; ``batch`` counts clips and is even.
 
-        Workers are processes of their own and stay for the next epoch. Epochs of one source must
-        not be read at the same time. Raises ``DataError`` naming a file that cannot be read.
+        With ``share`` (k, n) only every n-th batch from the k-th on, which ``start_batch`` then
+        counts: so n processes share an epoch. Workers are processes of their own and stay for the
+        next epoch. Epochs of one source must not be read at the same time. Raises ``DataError``
+        naming a file that cannot be read.
         """
         size, draws = _even(batch), self._plan(number)
-        todo = [
-            tuple(draws[start : start + size])
-            for start in range(start_batch * size, len(draws), size)
-        ]
+        batches = [tuple(draws[start : start + size]) for start in range(0, len(draws), size)]
+        todo = batches[share[0] :: share[1]][start_batch:]
         if not workers:
             yield from map(self._reader.__getitem__, todo)
             return
@@ -115,7 +122,7 @@ class ClipSource:
             sampler=self._sampler,
             collate_fn=_as_it_is,
             num_workers=workers,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_start_worker,
             # A fork would inherit the locks of OpenCV's and CUDA's threads without the threads.
             multiprocessing_context="spawn",
             persistent_workers=True,
@@ -208,5 +215,7 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _one_thread(worker: int) -> None:
+def _start_worker(worker: int) -> None:
+    # Ctrl-C reaches every process; the one that trains decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

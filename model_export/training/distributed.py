@@ -1,0 +1,72 @@
+"""One run on several devices: every process trains on its share of each step.
+
+Gradients are averaged by ``DistributedDataParallel``; batch norms see their own device's clips,
+and the first process' statistics are kept. Processes are started here or by ``torchrun``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+TIMEOUT = timedelta(hours=6)
+"""The others wait while the first one validates and writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Which of ``size`` processes this one is, and what it computes on."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that validates, writes and speaks."""
+        return self.rank == 0
+
+    def wrap(self, module: nn.Module, *, unused: bool) -> nn.Module:
+        """``module`` with averaged gradients; ``unused``: some parameters may get none."""
+        if self.size == 1:
+            return module
+        places = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=places, find_unused_parameters=unused)
+
+    def accumulating(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Within, gradients are added up here and averaged later."""
+        if isinstance(module, DistributedDataParallel):
+            return module.no_sync()
+        return nullcontext()
+
+    def any(self, *flags: bool) -> list[bool]:
+        """Each flag, whether any process has it set: all go the same way."""
+        if self.size == 1:
+            return list(flags)
+        values = torch.tensor(flags, dtype=torch.uint8, device=self.device)
+        distributed.all_reduce(values, distributed.ReduceOp.MAX)
+        return [bool(value) for value in values.tolist()]
+
+
+@contextmanager
+def joined_world() -> Iterator[World]:
+    """This process among those that ``torchrun`` or ``command.train`` started; alone otherwise."""
+    size, place = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_RANK", 0))
+    device = torch.device("cuda", place) if torch.cuda.is_available() else torch.device("cpu")
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    try:
+        yield World(distributed.get_rank(), size, device)
+    finally:
+        distributed.destroy_process_group()

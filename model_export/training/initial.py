@@ -1,0 +1,43 @@
+"""The network as a run begins with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from model_export.detector import Detector
+from model_export.errors import TrainingError
+from model_export.training.checkpoint import WEIGHTS, build_model, load_weights, read_tensors
+from model_export.training.config import ModelConfig, RunConfig
+from model_export.training.inflation import inflate
+from model_export.training.run_folder import read_record
+
+_KERAS = (".h5", ".hdf5", ".keras")
+
+
+def initial_model(config: RunConfig) -> Detector:
+    """Random weights by PyTorch's generator, or those of ``config.init``. Raises
+    ``TrainingError``, ``KerasImportError``."""
+    model = build_model(config.model)
+    if config.init.weights is not None:
+        load_weights(model, _weights(config.init.weights, config.model), str(config.init.weights))
+    if config.init.inflate:
+        inflate(model)
+    return model
+
+
+def _weights(path: Path, ours: ModelConfig) -> dict[str, Tensor]:
+    if path.suffix in _KERAS:
+        from model_export.keras_import import import_keras
+
+        return import_keras(path, ours.architecture, ours.size).model.state_dict()
+    if not path.is_dir():
+        return read_tensors(path)[0]
+    theirs = read_record(path).config.model
+    if (theirs.architecture, theirs.scaling) != (ours.architecture, ours.scaling):
+        raise TrainingError(
+            f"init.weights: {path} is a {theirs.architecture} with scaling {theirs.scaling}, this "
+            f"run a {ours.architecture} with scaling {ours.scaling}"
+        )
+    return read_tensors(path / WEIGHTS)[0]

@@ -1,0 +1,40 @@
+"""What a run asks of the machine, and what it says where that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from model_export.errors import TrainingError
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Within, a CPU computes the same bits each time; denormal numbers, which are slow, are 0."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.set_flush_denormal(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(device.type == "cpu" or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn what a machine lacks into ``TrainingError``."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"{folder} cannot be written: {error.strerror or error}. What was written before is "
+            "kept; make room and run the same command again to go on from there"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            "the GPU's memory is too small: lower schedule.batch, raise schedule.accumulate"
+        ) from error
