@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +28,14 @@ OPTIONS = CutOptions(length=5, size=32, margin=1.3, alignment="clip", faces="all
 
 async def scored_by_the_service(
     contract: ModelContract,
-    data: bytes,
+    video: Path,
     sampling: str,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> NDArray[np.uint8]:
     """The clips uint8 (N, T, H, W, 3) that the service hands to a model with this contract."""
     path = folder / "model.onnx"
-    path.write_bytes(brightness_model(contract))
+    await asyncio.to_thread(path.write_bytes, brightness_model(contract))
     handed: list[NDArray[np.uint8]] = []
     score = Classifier.score
 
@@ -43,6 +44,7 @@ async def scored_by_the_service(
         return score(self, clips, cam=cam)
 
     monkeypatch.setattr(Classifier, "score", watched)
+    data = await asyncio.to_thread(video.read_bytes)
     engine = LocalEngine(Settings(model=ModelSettings(path=path, batch=7)))
     await engine.start()
     sent = Media(data, hashlib.sha256(data).hexdigest())
@@ -81,9 +83,7 @@ async def test_clips_are_those_the_service_scores(
             "alignment": options.alignment,
         }
     )
-    served = await scored_by_the_service(
-        contract, path.read_bytes(), options.sampling, tmp_path, monkeypatch
-    )
+    served = await scored_by_the_service(contract, path, options.sampling, tmp_path, monkeypatch)
     assert len(served) == 16
     np.testing.assert_array_equal(cut(tmp_path, path, options).pixels, served)
     for other in (
