@@ -7,14 +7,20 @@ and the first process' statistics are kept. Processes are started here or by ``t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import signal
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import distributed, multiprocessing, nn
+from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 from torch.nn.parallel import DistributedDataParallel
+
+from model_export.errors import ModelExportError, TrainingError
 
 TIMEOUT = timedelta(hours=6)
 """The others wait while the first one validates and writes."""
@@ -57,7 +63,7 @@ class World:
 
 @contextmanager
 def joined_world() -> Iterator[World]:
-    """This process among those that ``torchrun`` or ``command.train`` started; alone otherwise."""
+    """This process among those that ``torchrun`` or ``spawn`` started; alone otherwise."""
     size, place = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_RANK", 0))
     device = torch.device("cuda", place) if torch.cuda.is_available() else torch.device("cpu")
     if size == 1:
@@ -70,3 +76,52 @@ def joined_world() -> Iterator[World]:
         yield World(distributed.get_rank(), size, device)
     finally:
         distributed.destroy_process_group()
+
+
+def spawn(devices: int, function: Callable[..., object], *arguments: object) -> None:
+    """Run ``function(*arguments)`` in as many processes as there are devices, which join one world.
+
+    All are ended when one fails. Raises ``TrainingError`` with what the first one said.
+    """
+    messages = multiprocessing.get_context("spawn").SimpleQueue()
+    told = (devices, _free_port(), messages, function, arguments)
+    context = start_processes(_member, told, devices, join=False)  # type: ignore[no-untyped-call]
+    # Ctrl-C reaches the members too, which save first; here it only waits for them.
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        while not context.join(grace_period=30):
+            pass
+    except ProcessExitedException:
+        if messages.empty():
+            raise
+        raise TrainingError(messages.get()) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _member(
+    rank: int,
+    devices: int,
+    port: int,
+    messages: Any,
+    function: Callable[..., object],
+    arguments: tuple[object, ...],
+) -> None:
+    os.environ |= {
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(devices),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+    }
+    try:
+        function(*arguments)
+    except ModelExportError as error:
+        messages.put(str(error))
+        raise SystemExit(1) from None
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return int(found.getsockname()[1])

@@ -79,6 +79,8 @@ def train(
         if result is None:
             run = _Run(sources, folder, world, console if world.first else None)
             result = run.train(checkpoint_seconds)
+        if console is not None and world.first:
+            console.print(str(result), markup=False, soft_wrap=True)
         return result
 
 
