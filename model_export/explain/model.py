@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model_export.data.prepared import Preparation
 from model_export.errors import EvaluationError
 from service.classifier.classifier import ClipScores, load_classifier
+from service.clips import ClipSpec
 from service.errors import ModelError, ServiceError
 
 if TYPE_CHECKING:
@@ -31,23 +32,18 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """A model and the clips it takes: ``length`` frames of ``height`` x ``width``; ``margin`` and
-    ``alignment`` of the crops as in ``ModelContract``, None where nothing says them."""
+    """A model and the clips it takes."""
 
     name: str
     architecture: str
-    length: int
-    height: int
-    width: int
+    spec: ClipSpec
     scorer: Scorer
-    margin: float | None = None
-    alignment: str | None = None
 
     def seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What the model sees of a stored clip, uint8 (T, H, W, 3) of one at least as long: the
         middle frames, as in every measurement."""
-        skipped = (len(pixels) - self.length) // 2
-        return np.ascontiguousarray(pixels[skipped : skipped + self.length])
+        skipped = (len(pixels) - self.spec.length) // 2
+        return np.ascontiguousarray(pixels[skipped : skipped + self.spec.length])
 
     def score(self, pixels: NDArray[np.uint8]) -> float:
         """P(fake) of one stored clip. Raises ``EvaluationError`` where that is no probability."""
@@ -67,23 +63,19 @@ class OpenModel:
 
     def demand_fit(self, made: Preparation) -> None:
         """Raise ``EvaluationError`` where clips made like that are not what the model takes."""
-        same_crops = (self.height, self.width) == (made.size, made.size)
-        same_crops &= self.margin in (None, made.margin)
-        same_crops &= self.alignment in (None, made.alignment)
-        if self.length > made.length or not same_crops:
-            wanted = _crops(self.length, self.height, self.width, self.margin, self.alignment)
-            found = _crops(made.length, made.size, made.size, made.margin, made.alignment)
+        found = ClipSpec(made.length, made.size, made.size, made.margin, made.alignment)
+        if found.length < self.spec.length or replace(found, length=self.spec.length) != self.spec:
             raise EvaluationError(
-                f"{self.name} takes clips of {wanted}, but the dataset has {found}: prepare the "
-                "videos as the model takes them"
+                f"{self.name} takes clips of {_words(self.spec)}, but the dataset has "
+                f"{_words(found)}: prepare the videos as the model takes them"
             )
 
     def demand_cam(self) -> None:
         """Raise ``EvaluationError`` where the model has no class activation maps."""
         if not self.scorer.has_cam:
             raise EvaluationError(
-                f"{self.name} is a {self.architecture} without class activation maps; they need a "
-                "network whose head averages its last feature map, such as clrnet"
+                f"{self.name} is a {self.architecture} without class activation maps: only "
+                "networks that end in global average pooling and one dense layer have them"
             )
 
 
@@ -100,35 +92,28 @@ def open_model(path: Path) -> OpenModel:
     except ModelError as error:
         raise EvaluationError(f"{path} is no run's folder, and {error}") from error
     contract = classifier.contract
-    return OpenModel(
-        contract.name,
-        contract.architecture,
-        contract.clip_length,
-        contract.input_height,
-        contract.input_width,
-        classifier,
-        contract.crop_margin,
-        contract.alignment,
-    )
-
-
-def _crops(
-    length: int, height: int, width: int, margin: float | None, alignment: str | None
-) -> str:
-    how = "" if margin is None else f" (margin {margin:g}, aligned {alignment})"
-    return f"{length} frames of {height}x{width}{how}"
+    return OpenModel(contract.name, contract.architecture, ClipSpec.of(contract), classifier)
 
 
 def _run(folder: Path) -> OpenModel:
     from model_export.evaluation.scores import SCALINGS
     from model_export.onnx_export import ScoredClips
     from model_export.training.checkpoint import load_run
+    from model_export.training.run_folder import read_record
 
     detector, config = load_run(folder)
-    model = config.model
-    scorer = NetworkScorer(ScoredClips(detector, SCALINGS[model.scaling]))
+    model, made = config.model, read_record(folder).preparation
     length = model.length or detector.clip_length
-    return OpenModel(config.name, detector.architecture, length, model.size, model.size, scorer)
+    spec = ClipSpec(length, model.size, model.size, made.margin, made.alignment)
+    scorer = NetworkScorer(ScoredClips(detector, SCALINGS[model.scaling]))
+    return OpenModel(config.name, detector.architecture, spec, scorer)
+
+
+def _words(spec: ClipSpec) -> str:
+    return (
+        f"{spec.length} frames of {spec.height}x{spec.width} (margin {spec.margin:g}, aligned "
+        f"{spec.alignment})"
+    )
 
 
 class NetworkScorer:

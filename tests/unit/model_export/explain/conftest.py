@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,12 @@ from model_export.data.prepared import (
 from model_export.data.video import LabelledVideo, Part
 from model_export.explain.model import NetworkScorer, OpenModel
 from model_export.onnx_export import Scaling, ScoredClips
+from service.clips import ClipSpec
 
 SIZE = 48
 LENGTH = 5
 CLIPS = 3
+PREPARATION = Preparation(LENGTH, SIZE, 1.3, "per_frame", "full", "mtcnn", "noise")
 
 
 def labelled(name: str, method: str, part: Part, twin: str | None = None) -> LabelledVideo:
@@ -65,6 +68,15 @@ VIDEOS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small lose more than they gain by several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> PreparedDataset:
     """``VIDEOS`` with three clips each, and a video in which nobody was found."""
@@ -91,7 +103,9 @@ def network(repetitions: tuple[int, ...] = (1,)) -> CLRNet:
     return model.eval()
 
 
-def opened(model: CLRNet, *, length: int = LENGTH, size: int = SIZE) -> OpenModel:
+def opened(
+    model: CLRNet, *, length: int = LENGTH, size: int = SIZE, scaling: Scaling | None = None
+) -> OpenModel:
     """The network as a run's folder would give it."""
-    scorer = NetworkScorer(ScoredClips(model, Scaling()))
-    return OpenModel("small", "clrnet", length, size, size, scorer)
+    scorer = NetworkScorer(ScoredClips(model, scaling or Scaling()))
+    return OpenModel("small", "clrnet", ClipSpec(length, size, size, 1.3, "per_frame"), scorer)

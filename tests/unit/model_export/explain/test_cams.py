@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from model_export.data.prepared import PreparedDataset
-from model_export.errors import EvaluationError
+from model_export.errors import EvaluationError, TrainingError
 from model_export.explain.cams import clip_cams, domain_cams, mean_maps
 from model_export.explain.choice import ChosenClip, Selection, drawn_clips
 from model_export.explain.model import NetworkScorer, OpenModel, open_model
@@ -20,14 +21,19 @@ from model_export.import_contract import Provenance, import_contract
 from model_export.keras_import import ImportedModel
 from model_export.mesonet import Meso4
 from model_export.onnx_export import Scaling, ScoredClips, export
+from model_export.training.config import DataConfig, ModelConfig, RunConfig, ScheduleConfig
+from model_export.training.run_folder import RunRecord
 from service.classifier import cam as service_cam
 from service.classifier.classifier import ClipScores
+from service.clips import ClipSpec
 from service.errors import ServiceError
 from tests.unit.model_export.parity import ODD, OLD, clrnet, load
 
-from .conftest import LENGTH, SIZE, labelled, network, opened
+from .conftest import LENGTH, PREPARATION, SIZE, labelled, network, opened
 
 Array = NDArray[np.float32]
+
+TWO = ClipSpec(2, 8, 8, 1.3, "per_frame")
 
 
 class Told:
@@ -120,7 +126,7 @@ def test_a_row_a_domain_in_the_order_of_the_clips() -> None:
     left, right = np.zeros((2, 2, 2), np.float32), np.zeros((2, 2, 2), np.float32)
     left[0, :, 0], left[1, 0, :] = 1, 1
     right[:, :, 1] = 1
-    model = OpenModel("told", "clrnet", 2, 8, 8, Told([right, left, right, left]))
+    model = OpenModel("told", "clrnet", TWO, Told([right, left, right, left]))
     clips = [even(0, "real"), even(1, "NT"), even(3, "NT"), even(2, "DF")]
     picture = domain_cams(clips, model)
     assert [row.caption for row in picture.rows] == [
@@ -163,9 +169,48 @@ def test_an_onnx_model_draws_what_its_network_draws(
             found.demand_fit(replace(dataset.preparation, **change))  # type: ignore[arg-type]
 
 
+def test_a_run_draws_what_its_network_draws(dataset: PreparedDataset, tmp_path: Path) -> None:
+    model = network()
+    config = RunConfig(
+        name="tried",
+        model=ModelConfig(
+            architecture="clrnet",
+            options={"initial_filters": 4, "repetitions": [1]},
+            size=SIZE,
+            length=3,
+            scaling="centred",
+        ),
+        data=DataConfig(folder=dataset.folder, videos={"DF": 1}),
+        schedule=ScheduleConfig(epochs=1, batch=1),
+    )
+    record = RunRecord(
+        config=config, preparation=PREPARATION, videos={"DF": 1}, clips=1, data_sha256="0"
+    )
+    (tmp_path / "run.json").write_text(record.model_dump_json())
+    with pytest.raises(TrainingError, match="no weights yet"):
+        open_model(tmp_path)
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    found = open_model(tmp_path)
+    wanted = opened(model, length=3, scaling=Scaling(63.75, -2.0))
+    assert (found.name, found.architecture) == ("tried", "clrnet")
+    assert found.spec == wanted.spec
+    found.demand_fit(dataset.preparation)
+    with pytest.raises(EvaluationError, match="tried takes clips of 3 frames"):
+        found.demand_fit(replace(dataset.preparation, margin=1.2))
+    (clip,) = drawn_clips(dataset, Selection(videos=("d1",), count=1))
+    score, maps = found.maps(clip.pixels)
+    assert score == pytest.approx(wanted.score(clip.pixels), abs=1e-6)
+    np.testing.assert_allclose(maps, wanted.maps(clip.pixels)[1], rtol=1e-5)
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="not the folder of a run"):
+        open_model(tmp_path)
+
+
 def test_a_network_without_maps_says_so(dataset: PreparedDataset) -> None:
     scorer = NetworkScorer(ScoredClips(Meso4((SIZE, SIZE)), Scaling()))
-    model = OpenModel("meso", "meso4", 1, SIZE, SIZE, scorer)
+    model = OpenModel("meso", "meso4", ClipSpec(1, SIZE, SIZE, 1.3, "per_frame"), scorer)
     clips = drawn_clips(dataset, Selection(count=1))
     assert 0 <= model.score(clips[0].pixels) <= 1
     for drawing in (clip_cams, domain_cams):
@@ -189,6 +234,6 @@ def test_a_broken_score_is_told_to_people() -> None:
         def score(self, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
             raise ServiceError("the model gave a score that is no probability")
 
-    model = OpenModel("broken", "clrnet", 2, 8, 8, Broken([]))
+    model = OpenModel("broken", "clrnet", TWO, Broken([]))
     with pytest.raises(EvaluationError, match="broken: the model gave a score"):
         clip_cams([even(0)], model)

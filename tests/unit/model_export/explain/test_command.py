@@ -100,7 +100,8 @@ def test_refusals_take_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     for command in ("cams", "clips"):
         code, text = run.text(command, "-m", "any", "-o", "p.png")
         assert code == 1
-        assert "5 frames of 64x64, but the dataset has 5 frames of 48x48" in text
+        assert text.startswith("Error: small takes clips of 5 frames of 64x64 (margin 1.3")
+        assert "but the dataset has 5 frames of 48x48" in text
 
 
 def test_wrong_usage(run: Run) -> None:
