@@ -21,7 +21,9 @@ MASK_CELL = 4
 MASK_BLUR = 2.0
 """Standard deviation in pixels of the blur before a difference is averaged over cells."""
 MASK_NOISE, MASK_SURE = 4.0, 12.0
-"""Mean difference of grey levels (0 to 255) that counts nothing, and from which on it is 1."""
+"""Mean difference of grey levels (0 to 255) that counts nothing, and from which on it is 1. Of
+two encodings at CRF 23, 99 % of the cells that nobody forged differ by less than 2.5, at CRF 40
+by less than 8: that little shows, faintly."""
 
 
 class Purpose(IntEnum):
@@ -118,8 +120,8 @@ def forgery_mask(forged: Image, twin: Image) -> NDArray[np.float32]:
     """Where frames were forged, float32 (T, h, w) in 0..1, h = H // ``MASK_CELL``, from a forged
     clip and its twin, both uint8 (T, H, W, 3) and augmented alike.
 
-    Their mean absolute difference over colours, smoothed and averaged over cells. What two
-    encodings of one picture differ by lies below ``MASK_NOISE`` and counts nothing.
+    Their mean absolute difference over colours, smoothed, averaged over cells, and stretched so
+    that what two encodings of one picture differ by (``MASK_NOISE``) counts nothing.
     """
     height, width = (side // MASK_CELL for side in forged.shape[1:3])
     cells = []

@@ -7,15 +7,17 @@ can be entered at any batch without reading what comes before.
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.context import BaseContext
 from typing import Any
 from zlib import crc32
 
 import cv2
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch.utils.data import DataLoader, Sampler
 
 from model_export.data.prepared import PreparedDataset, PreparedVideo
@@ -123,8 +125,7 @@ class ClipSource:
             collate_fn=_as_it_is,
             num_workers=workers,
             worker_init_fn=_start_worker,
-            # A fork would inherit the locks of OpenCV's and CUDA's threads without the threads.
-            multiprocessing_context="spawn",
+            multiprocessing_context=_context(),
             persistent_workers=True,
             pin_memory=torch.cuda.is_available(),
         )
@@ -174,8 +175,12 @@ class ClipSource:
         return rows[: len(forged)]
 
     def _has_twin(self, row: PreparedVideo) -> bool:
-        with safe_open(self._dataset.path(row.video.id), framework="numpy") as file:
-            return "twin" in file.keys()  # noqa: SIM118
+        path = self._dataset.path(row.video.id)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return "twin" in file.keys()  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
 
     def _shuffled(self, rows: Sequence[PreparedVideo], method: str) -> list[PreparedVideo]:
         ordered = sorted(rows, key=lambda row: row.video.id)
@@ -209,6 +214,15 @@ def _even(batch: int) -> int:
     if batch < 2 or batch % 2:
         raise TrainingError(f"a batch is half forged, half real: {batch} clips cannot be")
     return batch
+
+
+def _context() -> BaseContext:
+    """Workers are forked from a process that has loaded PyTorch and done nothing else: one that
+    was forked from here would inherit the locks of OpenCV's and CUDA's threads without the
+    threads, and one that starts from nothing takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([BatchReader.__module__])
+    return context
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,10 +33,8 @@ def test_a_process_that_dies_costs_its_video_alone(tmp_path: Path, jobs: list[Jo
     rows = prepare_all(jobs, OPTIONS, tmp_path, 1)
     assert next(rows).status == "ok"
     (process,) = multiprocessing.active_children()
-    assert process.pid is not None
     # The next video is handed out when its row is asked for.
-    signal.signal(signal.SIGALRM, lambda *_: process.kill())
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    threading.Timer(0.3, process.kill).start()
     died, last = next(rows), next(rows)
     assert (died.video.id, died.status, died.clips) == ("endless", "crashed", 0)
     assert died.message == "endless.mp4: the process died on it (SIGKILL)"
@@ -53,7 +51,7 @@ def test_a_process_that_hangs_is_stopped(
     monkeypatch.setattr(processes, "_GRACE", -9.5)
     (hung,) = rows
     assert (hung.video.id, hung.status) == ("endless", "too_slow")
-    assert 0.5 < hung.seconds < 5
+    assert 0.5 < hung.seconds < 30
     assert not multiprocessing.active_children()
 
 
