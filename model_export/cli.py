@@ -17,11 +17,23 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from model_export.data.command_check import check
+from model_export.data.command_prepare import prepare
 from model_export.demo.command import train_demo
 from model_export.errors import ModelExportError
+from model_export.evaluation.command import evaluate
+from model_export.experiments.command import reproduce
+from model_export.explain.command import explain_app
+from model_export.synthetic.command import synthesise
+from model_export.training.command import export, train
+
+ABOUT = (
+    "Make the models that deepfake-service runs: train and compare them, import published weights, "
+    "look into models."
+)
 
 app = typer.Typer(
-    help="Make the models that deepfake-service runs: import published weights, look into models.",
+    help=ABOUT,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
@@ -58,9 +70,9 @@ def refusals() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-@app.callback()
+@app.callback(help=ABOUT)
 def main() -> None:
-    """Make the models that deepfake-service runs: import published weights, look into models."""
+    """Have subcommands even where there is one."""
 
 
 @app.command("import-keras")
@@ -177,4 +189,19 @@ def inspect(
         raise typer.Exit(1)
 
 
+data = typer.Typer(
+    help="Look into datasets, prepare them for training, make a synthetic one.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+data.command()(check)
+data.command()(prepare)
+data.command()(synthesise)
+
+app.add_typer(data, name="data")
+app.command()(train)
+app.command()(export)
+app.command()(evaluate)
+app.add_typer(explain_app, name="explain")
+app.command()(reproduce)
 app.command("train-demo")(train_demo)
