@@ -32,6 +32,10 @@ from model_export.errors import DataError
 
 METHOD = "CDF"
 LIST = "List_of_testing_videos.txt"
+LIST_IS_FOR_TESTING = (
+    "Most people of Celeb-DF are in its list of test videos, and whatever else shows them is left "
+    "out: to train on Celeb-DF, take the split people."
+)
 LABELS: dict[str, Label] = {"1": "real", "0": "fake"}
 
 
@@ -81,7 +85,13 @@ def read(path: Path, options: ReaderOptions) -> Reading:
         )
     divide = _by_people if options.split == "people" else _by_list
     placed, left_out = divide(videos, {str(path / name) for name in listed}, options)
-    return Reading(LAYOUT.name, with_twins_there(placed), [*strange, *left_out], collections)
+    return Reading(
+        layout=LAYOUT.name,
+        videos=with_twins_there(placed),
+        left_out=[*strange, *left_out],
+        collections=collections,
+        notes=[LIST_IS_FOR_TESTING] if options.split != "people" and left_out else [],
+    )
 
 
 def _by_list(

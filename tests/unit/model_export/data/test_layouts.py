@@ -143,6 +143,7 @@ def test_celeb_df_tests_on_the_list_and_drops_who_is_in_it(tmp_path: Path) -> No
     # The other videos of both, and the fakes with either: 3 and 2 * 2 * (9 * 8 - 7 * 6) / 2 - 1.
     assert len(reading.left_out) == 3 + 59
     assert {file.reason for file in reading.left_out} == {"shares people or sources with test"}
+    assert "split people" in reading.notes[0]
     fake = next(each for each in reading.videos if each.id == "CDF_id0_id1_0000")
     assert (fake.people, fake.twin) == ({"cdf_id0", "cdf_id1"}, "real_id0_0000")
     assert fake.sources == {"cdf_id0_0000"}

@@ -17,7 +17,7 @@ from model_export.data.split import (
     prove_disjoint,
     require_classes,
 )
-from model_export.data.video import PARTS, LabelledVideo
+from model_export.data.video import PARTS, LabelledVideo, Part
 from model_export.errors import DataError
 from tests.unit.model_export.data.trees import names, parts, video
 
@@ -46,13 +46,13 @@ def test_parts_that_share_nobody_are_proven() -> None:
 
 @pytest.mark.parametrize("kind", ["person", "source"])
 def test_a_leak_is_named_with_both_files_and_both_parts(kind: str) -> None:
-    shared = {"person": "people", "source": "sources"}[kind]
-    videos = [
-        video("first", "train", **{shared: ["joan"]}),
-        video("second", "test", **{shared: ["joan", "mary"]}),
-    ]
+    first, second = ["joan"], ["joan", "mary"]
+    videos = {
+        "person": [video("first", "train", people=first), video("second", "test", people=second)],
+        "source": [video("first", "train", sources=first), video("second", "test", sources=second)],
+    }
     with pytest.raises(DataError) as refused:
-        prove_disjoint(videos)
+        prove_disjoint(videos[kind])
     for word in ("first.mp4 (train)", "second.mp4 (test)", f"the {kind} joan"):
         assert word in str(refused.value)
 
@@ -144,7 +144,7 @@ def test_people_bring_their_videos_and_crossing_ones_stay_out() -> None:
 
 
 def test_crossing_videos_can_be_refused() -> None:
-    homes = {"a": "train", "c": "test"}
+    homes: dict[str, Part] = {"a": "train", "c": "test"}
     with pytest.raises(DataError, match=r"there\.mp4 \(test\) and across\.mp4 \(train\)"):
         place([video("across", people="ac"), video("there", people="c")], homes, "refuse")
     with pytest.raises(DataError, match=r"across\.mp4"):
