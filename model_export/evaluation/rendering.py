@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from model_export.errors import EvaluationError
+from model_export.evaluation.metrics import Estimate
+
+MISSING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,17 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+
+
+def with_interval(estimate: Estimate, *, signed: bool = False) -> str:
+    """``0.912 (0.850 to 0.960)``, or the reason why there is no figure."""
+    sign = "+" if signed else ""
+    if estimate.value is None:
+        return estimate.reason or MISSING
+    text = f"{estimate.value:{sign}.3f}"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} ({estimate.low:{sign}.3f} to {estimate.high:{sign}.3f})"
 
 
 def markdown(table: Table) -> str:
@@ -73,14 +87,16 @@ FORMATS: Mapping[str, Callable[[Table], str]] = MappingProxyType(
 )
 
 
-def write_table(table: Table, folder: Path, stem: str) -> list[Path]:
+def write_table(
+    table: Table, folder: Path, stem: str, suffixes: Iterable[str] = FORMATS
+) -> list[Path]:
     """Write ``<stem>.md``, ``.csv`` and ``.tex``. Raises ``EvaluationError`` naming the file."""
     paths = []
-    for suffix, render in FORMATS.items():
+    for suffix in suffixes:
         path = folder / f"{stem}.{suffix}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(render(table))
+            path.write_text(FORMATS[suffix](table))
         except OSError as error:
             raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
         paths.append(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from model_export.data.prepared import (
@@ -23,6 +24,15 @@ from model_export.data.prepared import (
 from model_export.data.video import LabelledVideo, Part
 from model_export.detector import Detector
 from model_export.evaluation.table import ScoreTable
+from model_export.networks import build
+from model_export.training.config import (
+    DataConfig,
+    InitConfig,
+    ModelConfig,
+    RunConfig,
+    ScheduleConfig,
+)
+from model_export.training.run_folder import RunRecord
 
 LENGTH, SIZE = 5, 32
 
@@ -131,3 +141,39 @@ class Brightness(Detector):
 
     def layer_order(self) -> list[tuple[str, nn.Module | None]]:
         return []
+
+
+def write_run(
+    folder: Path,
+    dataset: PreparedDataset,
+    methods: Sequence[str] = ("DF",),
+    *,
+    seed: int = 0,
+    start: Path | None = None,
+    architecture: str = "clrnet",
+) -> Path:
+    """The folder of a run whose small network was never trained."""
+    options = {"initial_filters": 4, "repetitions": [1]} if architecture == "clrnet" else {}
+    config = RunConfig(
+        name=f"small {architecture}",
+        seed=seed,
+        model=ModelConfig(
+            architecture=architecture, options=options, size=dataset.preparation.size
+        ),
+        data=DataConfig(folder=dataset.folder, videos=dict.fromkeys(methods)),
+        init=InitConfig(weights=start),
+        schedule=ScheduleConfig(epochs=1, batch=2),
+    )
+    folder.mkdir(parents=True)
+    record = RunRecord(
+        config=config,
+        preparation=dataset.preparation,
+        videos=dict.fromkeys(methods, 1),
+        clips=2,
+        data_sha256="0" * 64,
+    )
+    (folder / "run.json").write_text(record.model_dump_json())
+    torch.manual_seed(seed)
+    model = build(architecture, (dataset.preparation.size,) * 2, options)
+    save_file(model.state_dict(), folder / "weights.safetensors")
+    return folder

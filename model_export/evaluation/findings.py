@@ -1,0 +1,188 @@
+"""All figures of one model: by method, by attacker and over everything, at every level."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from model_export.data.video import REAL
+from model_export.evaluation.attackers import ATTACKERS, by_attacker
+from model_export.evaluation.figures import FIGURES
+from model_export.evaluation.levels import LEVELS, Level
+from model_export.evaluation.metrics import Estimate, Measures, measure, spread
+from model_export.evaluation.rendering import MISSING, Table
+from model_export.evaluation.subject import Lineage
+from model_export.evaluation.table import ScoreTable
+from service.classifier.contract import OperatingPoint
+
+ALL = "all"
+INDENT = "\N{NO-BREAK SPACE}" * 2
+UNSAID = "unknown"
+"""The attacker where nobody said what the model was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Figures of a ``group``: a method, all methods of an attacker, or all. ``attacker`` is empty
+    for all, ``methods`` are those of the group."""
+
+    group: str
+    attacker: str
+    methods: tuple[str, ...]
+    measures: Measures
+
+
+def find(
+    table: ScoreTable,
+    lineage: Lineage | None,
+    levels: Sequence[Level] = LEVELS,
+    point: OperatingPoint | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> list[Finding]:
+    """Every group at every level, each against all real videos of the table."""
+    groups: list[tuple[str, str, list[str]]] = [(ALL, "", table.methods())]
+    if lineage is None:
+        groups += [(method, UNSAID, [method]) for method in table.methods()]
+    else:
+        attackers = by_attacker(table.methods(), lineage.trained_on, lineage.transferred_to)
+        for name, methods in attackers.items():
+            groups.append((name, name, methods))
+            groups += [(method, name, [method]) for method in methods]
+    return [
+        Finding(
+            group,
+            who,
+            tuple(methods),
+            measure(
+                table.select(methods=[*methods, REAL]),
+                level,
+                draws=draws,
+                seed=seed,
+                point=None if level == "clip" else point,
+            ),
+        )
+        for level in levels
+        for group, who, methods in groups
+    ]
+
+
+def summary(findings: Sequence[Finding], level: Level, title: str) -> Table:
+    """The figures at one level, AUC with its interval."""
+    chosen = [each for each in findings if each.measures.level == level]
+    reasons = {
+        estimate.reason
+        for each in chosen
+        for name in FIGURES
+        if (estimate := _estimate(each, name)).reason is not None
+    }
+    notes = [f"{MISSING}: {reason}." for reason in sorted(reasons)]
+    if chosen:
+        notes.append(f"Intervals (95 %) draw {chosen[0].measures.counts.drawn} with replacement.")
+    return Table(
+        title=title,
+        columns=("group", *_SHOWN, "AUC (95 %)", "forged", "real"),
+        rows=tuple(
+            (
+                _indented(each),
+                *(_plain(_estimate(each, name)) for name in _SHOWN.values()),
+                _narrow(each.measures.auc),
+                str(each.measures.counts.fake),
+                str(each.measures.counts.real),
+            )
+            for each in chosen
+        ),
+        notes=tuple(notes),
+    )
+
+
+_SHOWN = {"recall": "recall", "prec.": "precision", "F1": "f1", "EER": "eer", "ECE": "ece"}
+"""Beside AUC; the files hold the rest."""
+
+
+def every_figure(findings: Sequence[Finding], title: str) -> Table:
+    """A row a figure, with nothing left out."""
+    return Table(
+        title=title,
+        columns=(
+            *("level", "group", "attacker", "methods", "figure", "value", "low", "high"),
+            *("reason", "threshold", "fake", "real", "people"),
+        ),
+        rows=tuple(
+            (
+                *(each.measures.level, each.group, each.attacker, "+".join(each.methods), name),
+                *(_digits(value) for value in (found.value, found.low, found.high)),
+                found.reason or "",
+                str(each.measures.threshold),
+                *(str(count) for count in _counts(each)),
+            )
+            for each in findings
+            for name in FIGURES
+            for found in [_estimate(each, name)]
+        ),
+    )
+
+
+def as_json(findings: Sequence[Finding], **about: object) -> str:
+    """Everything, with what it is about."""
+    return json.dumps({**about, "findings": [asdict(each) for each in findings]}, indent=1) + "\n"
+
+
+def over_models(findings: Sequence[Sequence[Finding]], level: Level, title: str) -> Table:
+    """Mean ± standard deviation of the figures of several models (seeds), group by group; only
+    groups that all of them have."""
+    chosen = [
+        {each.group: each for each in model if each.measures.level == level} for model in findings
+    ]
+    groups = [group for group in chosen[0] if all(group in each for each in chosen)]
+    rows = []
+    for group in groups:
+        cells = []
+        for name in _SPREAD.values():
+            values = [_estimate(each[group], name).value for each in chosen]
+            known = [value for value in values if value is not None]
+            found = spread(known) if len(known) == len(values) else None
+            cells.append(
+                MISSING if found is None else f"{found.mean:.3f}±{found.deviation or 0.0:.3f}"
+            )
+        rows.append((_indented(chosen[0][group]), *cells))
+    return Table(
+        title=title,
+        columns=("group", *_SPREAD),
+        rows=tuple(rows),
+        notes=(f"Mean ± standard deviation over {len(chosen)} models.",),
+    )
+
+
+_SPREAD = {**_SHOWN, "AUC": "auc"}
+
+
+def _indented(finding: Finding) -> str:
+    """A method stands under its attacker."""
+    under = finding.group != finding.attacker and finding.attacker in ATTACKERS
+    return f"{INDENT}{finding.group}" if under else finding.group
+
+
+def _estimate(finding: Finding, name: str) -> Estimate:
+    estimate: Estimate = getattr(finding.measures, name)
+    return estimate
+
+
+def _narrow(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return _plain(estimate)
+    return f"{_plain(estimate)} ({estimate.low:.3f}–{estimate.high:.3f})"
+
+
+def _plain(estimate: Estimate) -> str:
+    return MISSING if estimate.value is None else f"{estimate.value:.3f}"
+
+
+def _digits(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def _counts(finding: Finding) -> tuple[int, int, int]:
+    counts = finding.measures.counts
+    return counts.fake, counts.real, counts.people
