@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 from model_export.data.naming import identifier
@@ -117,8 +118,8 @@ def _by_people(
     totals = Counter(video.label for video in videos)
     wanted = {
         part: (
-            round(shares.get(part, 0) * totals["real"]),
-            round(shares.get(part, 0) * totals["fake"]),
+            ceil(shares.get(part, 0) * totals["real"]),
+            ceil(shares.get(part, 0) * totals["fake"]),
         )
         for part in PARTS
     }

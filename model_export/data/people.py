@@ -34,6 +34,8 @@ def draw_people(
     ``seed`` and videos give the same parts.
     """
     people = sorted({name for video in videos for name in video.people})
+    if not people:
+        return {}
     together = _together(videos, people)
     aims = np.array([wanted[part] for part in PARTS], dtype=np.float64).T
     rng = np.random.default_rng(seed)

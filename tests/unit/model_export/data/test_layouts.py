@@ -168,6 +168,14 @@ def test_celeb_df_can_be_divided_by_people(tmp_path: Path) -> None:
         read(tmp_path, ReaderOptions())
 
 
+@pytest.mark.parametrize("videos", [[], ["id0_0000.mp4"]])
+def test_hardly_any_people_can_be_divided_too(tmp_path: Path, videos: list[str]) -> None:
+    touch(tmp_path / "Celeb-synthesis", [])
+    touch(tmp_path / "Celeb-real", videos)
+    options = ReaderOptions(split="people", ratios=(1, 1, 1))
+    assert len(read(tmp_path, options).videos) == len(videos)
+
+
 def test_listed_videos_that_are_missing_are_named(tmp_path: Path) -> None:
     reading = read(celeb_df(tmp_path, ["1 Celeb-real/id7_0042.mp4"]), ReaderOptions())
     found = {each.name: each for each in reading.collections}
