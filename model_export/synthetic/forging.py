@@ -43,7 +43,9 @@ class Recording:
         possible: list[tuple[float, tuple[Kind, float]]] = [
             (0.2, ("blur", float(rng.uniform(0.3, 0.7)))),
             (0.3, ("noise", float(rng.uniform(0.5, 2.5)))),
-            (0.2, ("jpeg", float(rng.integers(75, 96)))),
+            (0.25, ("resize", float(rng.uniform(0.55, 0.9)))),
+            (0.2, ("jpeg", float(rng.integers(70, 96)))),
+            (0.15, ("h264", float(rng.integers(22, 29)))),
         ]
         return cls(
             side,

@@ -71,10 +71,10 @@ def _faceswap(rng: np.random.Generator, strength: float) -> Plan:
     dice = Dice(rng, strength)
     recipe = replace(
         swap(dice),
-        sharpen=dice.amount(0.5, 1.2),
+        sharpen=dice.amount(0.6, 1.4),
         ripple=dice.amount(0.005, 0.02),
         jitter=dice.amount(0.003, 0.008),
-        offset=dice.colour(4),
+        offset=dice.colour(5),
     )
     return Plan((Layer(recipe, "donor"),))
 
@@ -84,54 +84,44 @@ def _face2face(rng: np.random.Generator, strength: float) -> Plan:
 
 
 def _neural_textures(rng: np.random.Generator, strength: float) -> Plan:
-    dice = Dice(rng, strength)
-    return Plan((_mouth(dice),))
+    return Plan((_mouth(Dice(rng, strength)),))
 
 
 def _deepfake_detection(rng: np.random.Generator, strength: float) -> Plan:
     dice = Dice(rng, strength)
-    smooth = {"blending": "membrane" if rng.random() < 0.5 else "feather"}
     recipe = replace(
         swap(dice),
-        keep=dice.kept(0.4, 0.65),
         feather=dice.between(0.05, 0.09),
         jitter=dice.amount(0.002, 0.005),
-        flicker=dice.amount(0.5, 2.0),
-        offset=dice.colour(2),
-        **smooth,  # type: ignore[arg-type]
+        flicker=dice.amount(1.0, 3.0),
+        offset=dice.colour(3),
     )
+    kept, sharpened = dice.kept(0.5, 0.7), dice.amount(0.4, 1.0)
+    if rng.random() < 0.5:
+        recipe = replace(recipe, keep=kept, blending="membrane")
+    else:
+        recipe = replace(recipe, sharpen=sharpened)
     return Plan((Layer(recipe, "donor"),))
 
 
 def _in_the_wild(rng: np.random.Generator, strength: float) -> Plan:
-    dice = Dice(rng, strength)
-    polished = {"blending": "membrane", "feather": dice.between(0.06, 0.1)}
+    # What nobody knows is better made: its traces are weaker.
+    dice = Dice(rng, 0.8 * strength)
     kind = int(rng.integers(4))
     if kind == 0:
-        layers: tuple[Layer, ...] = (Layer(swap(dice), "donor"),)
+        layers: tuple[Layer, ...] = (Layer(swap(dice), "donor"), _mouth(dice))
     elif kind == 1:
-        layers = (Layer(resynthesis(dice), "self"),)
+        layers = (Layer(resynthesis(dice), "self"), _mouth(dice))
     elif kind == 2:
-        layers = (Layer(expression(dice), "self"), _mouth(dice))
+        layers = (Layer(replace(swap(dice), sharpen=dice.amount(0.5, 1.0)), "donor"),)
     else:
-        layers = (Layer(swap(dice), "donor"), _mouth(dice))
-    return Plan(
-        tuple(
-            replace(
-                layer,
-                recipe=replace(
-                    layer.recipe,
-                    keep=dice.kept(0.4, 0.8),
-                    flicker=dice.amount(0.3, 1.5),
-                    offset=dice.colour(1.5),
-                    gain=dice.gain(0.01),
-                    **polished,  # type: ignore[arg-type]
-                ),
-            )
-            for layer in layers
-        ),
-        _finish(rng),
+        layers = (Layer(replace(swap(dice), keep=dice.kept(0.5, 0.7)), "donor"),)
+    flicker, feather = dice.amount(0.5, 2.0), dice.between(0.04, 0.08)
+    polished = tuple(
+        replace(layer, recipe=replace(layer.recipe, flicker=flicker, feather=feather))
+        for layer in layers
     )
+    return Plan(polished, _finish(rng))
 
 
 def _mouth(dice: Dice) -> Layer:

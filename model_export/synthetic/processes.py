@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
 from typing import TypeVar
 
 import cv2
@@ -40,7 +42,7 @@ def _results(work: Callable[[T], R], things: Sequence[T], processes: int) -> Ite
         return
     # Forked children would lack the threads OpenCV and x264 have started here.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=cv2.setNumThreads, initargs=(1,))
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin)
     try:
         yield from pool.map(work, things)
     except BrokenProcessPool:
@@ -50,3 +52,16 @@ def _results(work: Callable[[T], R], things: Sequence[T], processes: int) -> Ite
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    cv2.setNumThreads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed tells its children nothing; they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

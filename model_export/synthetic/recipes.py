@@ -75,9 +75,8 @@ def swap(dice: Dice) -> Recipe:
         "swap",
         fit=dice.between(0.7, 1.0),
         transfer=True,
-        keep=dice.kept(0.7, 1.0),
         grow=dice.between(0.88, 1.02),
-        feather=dice.between(0.015, 0.03),
+        feather=dice.between(0.012, 0.025),
         shift=(dice.either(0.004, 0.015), dice.either(0.004, 0.015)),
         angle=dice.either(0.3, 1.5),
         zoom=1 + dice.either(0.005, 0.02),
@@ -88,7 +87,7 @@ def resynthesis(dice: Dice) -> Recipe:
     """The same face as a small network gives it back: few pixels, other colours, anew each time."""
     return _recipe(
         "low_resolution",
-        keep=dice.kept(0.32, 0.5),
+        keep=dice.kept(0.35, 0.5),
         warp=dice.amount(0.006, 0.012),
         grow=dice.between(0.85, 1.0),
         feather=dice.between(0.012, 0.03),
@@ -100,15 +99,17 @@ def resynthesis(dice: Dice) -> Recipe:
 
 
 def expression(dice: Dice) -> Recipe:
-    """The same face with its brows, chin and mouth moved, shaking a little, without a seam."""
+    """The same face as a plain renderer draws it: brows, chin and mouth moved, shaking a little,
+    its texture aliased; without a seam."""
     return _recipe(
         "expression",
         blending="membrane",
-        keep=dice.kept(0.6, 0.8),
+        aliased=True,
+        keep=dice.kept(0.8, 1.0),
         feather=dice.between(0.05, 0.08),
         grow=dice.between(0.9, 1.0),
         motion=dice.amount(0.018, 0.035),
-        tremor=dice.amount(0.004, 0.009),
+        tremor=dice.amount(0.006, 0.012),
     )
 
 
@@ -118,10 +119,10 @@ def mouth(dice: Dice) -> Recipe:
         "mouth",
         region="mouth",
         transfer=True,
-        keep=dice.kept(0.45, 0.65),
-        grow=dice.between(1.0, 1.25),
-        feather=dice.between(0.02, 0.04),
-        pattern=dice.amount(3.0, 6.0),
+        keep=dice.kept(0.7, 0.9),
+        grow=dice.between(1.1, 1.35),
+        feather=dice.between(0.015, 0.03),
+        pattern=dice.amount(5.0, 9.0),
         motion=dice.amount(0.01, 0.025),
         flicker=dice.amount(0.5, 1.5),
     )

@@ -103,7 +103,8 @@ class Forger:
             recipe.angle + 40 * recipe.jitter * rng.normal(),
             recipe.zoom * (1 + 0.5 * recipe.jitter * rng.normal()),
         )
-        pasted = _into(patch, target @ place, region)
+        sampling = cv2.INTER_NEAREST if recipe.aliased else cv2.INTER_LINEAR
+        pasted = _into(patch, target @ place, region, sampling)
         alpha = _into(self._mask, target, region) * recipe.opacity
         alpha[alpha < 1 / 255] = 0
         pasted = self._colour(pasted, under, alpha)
@@ -229,13 +230,19 @@ def _region(to_frame: Matrix, shape: tuple[int, ...]) -> tuple[int, int, int, in
     return (int(x0), int(y0), int(x1), int(y1)) if x1 - x0 > 1 and y1 - y0 > 1 else None
 
 
-def _into(patch: Floats, to_frame: Matrix, region: tuple[int, int, int, int]) -> Floats:
+def _into(
+    patch: Floats,
+    to_frame: Matrix,
+    region: tuple[int, int, int, int],
+    sampling: int = cv2.INTER_LINEAR,
+) -> Floats:
     """A patch (S, S[, C]) drawn into a region of the frame; a mask is 0 beyond its patch."""
     x0, y0, x1, y1 = region
     matrix = to_frame @ np.linalg.inv(unit_to_patch(patch.shape[0]))
     matrix[:2, 2] -= (x0, y0)
     border = cv2.BORDER_REPLICATE if patch.ndim == 3 else cv2.BORDER_CONSTANT
-    drawn = cv2.warpAffine(patch, matrix[:2], (x1 - x0, y1 - y0), borderMode=border)
+    size = (x1 - x0, y1 - y0)
+    drawn = cv2.warpAffine(patch, matrix[:2], size, flags=sampling, borderMode=border)
     return np.asarray(drawn, dtype=np.float32)
 
 

@@ -57,6 +57,8 @@ class Recipe:
     """Deviation of the expression from frame to frame."""
     pattern: float = 0.0
     """Height of the regular pattern that an upsampling network leaves, in steps of colour."""
+    aliased: bool = False
+    """Draw the face without interpolation, as plain renderers do."""
 
 
 def draw_recipe(rng: np.random.Generator, family: Family) -> Recipe:
