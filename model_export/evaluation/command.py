@@ -216,7 +216,7 @@ def _print(table: Table) -> None:
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0,
     )
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))

@@ -68,25 +68,23 @@ def find(
     ]
 
 
-def summary(findings: Sequence[Finding], level: Level, title: str) -> Table:
-    """The figures at one level, AUC with its interval."""
+def summary(findings: Sequence[Finding], level: Level, title: str, *, full: bool = False) -> Table:
+    """The figures at one level. Narrow enough to be printed, with the interval of AUC alone; or,
+    ``full``, all of them with theirs."""
     chosen = [each for each in findings if each.measures.level == level]
-    reasons = {
-        estimate.reason
-        for each in chosen
-        for name in FIGURES
-        if (estimate := _estimate(each, name)).reason is not None
-    }
-    notes = [f"{MISSING}: {reason}." for reason in sorted(reasons)]
+    shown = {**_SHOWN, **(_HIDDEN if full else {})}
+    write = _narrow if full else _plain
+    reasons = {_estimate(each, name).reason for each in chosen for name in FIGURES} - {None}
+    notes = [f"{MISSING}: {reason}." for reason in sorted(map(str, reasons))]
     if chosen:
         notes.append(f"Intervals (95 %) draw {chosen[0].measures.counts.drawn} with replacement.")
     return Table(
         title=title,
-        columns=("group", *_SHOWN, "AUC (95 %)", "forged", "real"),
+        columns=("group", *shown, "AUC (95 %)", "forged", "real"),
         rows=tuple(
             (
                 _indented(each),
-                *(_plain(_estimate(each, name)) for name in _SHOWN.values()),
+                *(write(_estimate(each, name)) for name in shown.values()),
                 _narrow(each.measures.auc),
                 str(each.measures.counts.fake),
                 str(each.measures.counts.real),
@@ -98,7 +96,7 @@ def summary(findings: Sequence[Finding], level: Level, title: str) -> Table:
 
 
 _SHOWN = {"recall": "recall", "prec.": "precision", "F1": "f1", "EER": "eer", "ECE": "ece"}
-"""Beside AUC; the files hold the rest."""
+_HIDDEN = {"spec.": "specificity", "bal. acc.": "balanced_accuracy", "AP": "ap"}
 
 
 def every_figure(findings: Sequence[Finding], title: str) -> Table:

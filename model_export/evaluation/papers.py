@@ -27,8 +27,8 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "mesoinception4": "MesoNet",
         "meso4": "MesoNet",
         "xception": "Xception",
-        "xception_ff": "FF++",
-        "forensictransfer": "ForensicTransfer",
+        "xception_ffpp": "FF++",
+        "forensic_transfer": "ForensicTransfer",
         "dbirnn": "DBiRNN",
         "cnn_lstm": "CNN+LSTM",
     }

@@ -31,7 +31,8 @@ def histograms(table: ScoreTable, level: Level, title: str) -> Figure:
     figure = Figure(figsize=(3.2 * min(len(methods), 4), 2.4 * -(-len(methods) // 4) + 0.4))
     figure.set_layout_engine("constrained")
     figure.suptitle(title)
-    grid = figure.subplots(-(-len(methods) // 4), min(len(methods), 4), squeeze=False)
+    shape = -(-len(methods) // 4), min(len(methods), 4)
+    grid = figure.subplots(*shape, sharey=True, squeeze=False)
     for axes, method in zip(grid.flat, methods, strict=False):
         for name in dict.fromkeys((REAL, method)):
             scores = rows.score[rows.method == name]

@@ -24,6 +24,7 @@ from model_export.evaluation.robustness import robustness, robustness_table
 from model_export.evaluation.scores import Transform, score_videos
 from model_export.evaluation.subject import Subject
 from model_export.evaluation.table import ScoreTable
+from model_export.evaluation.tables import STAND_INS, is_synthetic
 from service.classifier.contract import OperatingPoint
 
 
@@ -97,7 +98,7 @@ def evaluate(
         calibrated=wanted.calibrate is not None,
     )
     level, title = wanted.level, _title(done)
-    done.tables["measures"] = summary(done.findings, level, title)
+    done.tables["measures"] = summary(done.findings, level, f"{title}, by {level}")
     if point is not None:
         done.tables["verdicts"] = _verdicts(scores, point)
     done.figures.update(_pictures(scores, level, title, point))
@@ -152,7 +153,7 @@ def _page(evaluation: Evaluation) -> str:
     if point is not None:
         lines.append(f"- faces and videos at the operating point: {point.calibration}")
     for level in LEVELS:
-        lines += ["", markdown(summary(evaluation.findings, level, f"By {level}"))]
+        lines += ["", markdown(summary(evaluation.findings, level, f"By {level}", full=True))]
     lines += [
         "\n" + markdown(table) for stem, table in evaluation.tables.items() if stem != "measures"
     ]
@@ -172,7 +173,8 @@ def _about(evaluation: Evaluation) -> dict[str, str]:
 
 
 def _title(evaluation: Evaluation) -> str:
-    return f"{evaluation.subject.name}: {evaluation.part} part"
+    stand_ins = f" of {STAND_INS}" if is_synthetic(evaluation.origin) else ""
+    return f"{evaluation.subject.name}: {evaluation.part} part{stand_ins}"
 
 
 def _verdicts(scores: ScoreTable, point: OperatingPoint) -> Table:

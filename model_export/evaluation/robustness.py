@@ -27,13 +27,14 @@ MEASURED: Mapping[Kind, tuple[float, ...]] = MappingProxyType(
 
 UNITS: Mapping[str, str] = MappingProxyType(
     {
-        "h264": "constant rate factor",
+        "h264": "CRF",
         "jpeg": "quality",
         "resize": "factor",
-        "blur": "deviation, pixels",
-        "noise": "deviation, steps of 255",
+        "blur": "pixels",
+        "noise": "steps of 255",
     }
 )
+"""What a level counts; of blur and noise the Gaussian's deviation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def robustness_table(rows: Sequence[Degraded], level: Level) -> Table:
         rows=tuple(
             (
                 row.kind or "none",
-                "" if row.kind is None else f"{row.level:g} ({UNITS[row.kind]})",
+                "" if row.kind is None else f"{row.level:g} {UNITS[row.kind]}",
                 with_interval(row.auc),
                 "" if row.kind is None else with_interval(row.change, signed=True),
             )

@@ -133,6 +133,8 @@ def score_videos(
         ]
         if progress and task is not None:
             progress.advance(task)
+    if progress and task is not None:
+        progress.update(task, visible=False)
     return ScoreTable.of(rows)
 
 

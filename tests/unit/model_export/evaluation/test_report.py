@@ -63,6 +63,7 @@ def test_an_exported_model_from_the_command_line(
         *("--level", "face", "--draws", "30", "-o", out),
     )
     assert code == 0, text
+    assert "brightness: test part of synthetic stand-ins, by face" in text
     assert "in-domain" in text
     assert "out-of-domain" in text
     assert {path.name for path in out.iterdir()} == {
@@ -94,7 +95,7 @@ def test_a_model_is_degraded(dataset: PreparedDataset, model: Path, tmp_path: Pa
     assert code == 0, text
     assert "AUC by video under degradation" in text
     assert (tmp_path / "out" / "robustness.png").exists()
-    assert "| h264 | 40 (" in (tmp_path / "out" / "robustness.md").read_text()
+    assert "| h264 | 40 CRF |" in (tmp_path / "out" / "robustness.md").read_text()
 
 
 def test_runs_are_compared_and_attacked(dataset: PreparedDataset, tmp_path: Path) -> None:

@@ -73,5 +73,5 @@ def test_the_table_says_what_the_levels_are(dataset: PreparedDataset) -> None:
     rows = robustness(score, "clip", {"blur": (3,)}, draws=20)
     text = markdown(robustness_table(rows, "clip"))
     assert "| none |  | 1.000 (1.000 to 1.000) |  |" in text
-    assert "| blur | 3 (deviation, pixels) |" in text
+    assert "| blur | 3 pixels |" in text
     assert set(MEASURED) == {"h264", "resize", "blur", "noise"}

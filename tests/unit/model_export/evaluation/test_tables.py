@@ -10,10 +10,11 @@ import pytest
 
 from model_export.errors import EvaluationError
 from model_export.evaluation.metrics import Counts, Estimate, Measures
-from model_export.evaluation.papers import PUBLISHED, TABLES
+from model_export.evaluation.papers import LABELS, METHOD, PUBLISHED, TABLES
 from model_export.evaluation.rendering import Table, comma_separated, latex, markdown, write_table
 from model_export.evaluation.results import Cost, Result, load_results, save_results
 from model_export.evaluation.tables import comparison, cost_table, write_tables
+from model_export.networks import NAMES
 from tests.shared import SHARED, needs_shared
 
 REAL_DATA = "FaceForensics++, c23"
@@ -245,3 +246,9 @@ def test_results_go_through_their_file(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("[{}]")
     with pytest.raises(EvaluationError, match=r"results\.json holds no results"):
         load_results(tmp_path / "results.json")
+
+
+def test_every_network_has_a_printed_name() -> None:
+    assert set(NAMES) == set(LABELS)
+    printed = {row[METHOD].partition(" (")[0] for paper in TABLES.values() for row in paper.rows()}
+    assert printed == set(LABELS.values())
