@@ -63,8 +63,9 @@ def drawn_clips(dataset: PreparedDataset, selection: Selection) -> list[ChosenCl
     ``DataError`` where a method or a video has no clips.
     """
     picks = []
-    for name, rows in _groups(dataset, selection).items():
-        rng = np.random.default_rng([selection.seed, *name.encode()])
+    for rows in _groups(dataset, selection).values():
+        # Anew for each method: where all have the same sources, the same ones stand side by side.
+        rng = np.random.default_rng(selection.seed)
         # Turn by turn every video gives one more of its clips.
         turns = sorted(
             (turn, place, int(row), int(clip))
