@@ -9,16 +9,24 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from model_export.data.reading import Compression, Overlap, ReaderOptions, SplitName
+from model_export.data.arguments import (
+    CompressionOption,
+    DatasetArgument,
+    LayoutOption,
+    MethodOption,
+    OverlapOption,
+    RatiosOption,
+    SeedOption,
+    SeparatorOption,
+    SplitOption,
+    SplitsOption,
+)
 
-_READING = "How the dataset is read"
 _CLIPS = "How clips are cut: the options of the model that is to be trained"
 
 
 def prepare(
-    dataset: Annotated[
-        Path, typer.Argument(help="Folder or manifest of the videos.", metavar="DATASET")
-    ],
+    dataset: DatasetArgument,
     output: Annotated[
         Path, typer.Argument(help="Folder for the clips; is taken up again.", metavar="OUT")
     ],
@@ -99,67 +107,15 @@ def prepare(
         Literal["continue", "stop"],
         typer.Option(help="What to do after a video that gives no clips; it is listed either way."),
     ] = "continue",
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            help="The dataset's layout. Default: recognised.",
-            show_default=False,
-            rich_help_panel=_READING,
-        ),
-    ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A forgery to read, with the real videos that belong to it; repeat it for more. "
-            "Default: all.",
-            show_default=False,
-            rich_help_panel=_READING,
-        ),
-    ] = None,
-    compression: Annotated[
-        Compression, typer.Option(help="Of FaceForensics++.", rich_help_panel=_READING)
-    ] = "c23",
-    split: Annotated[
-        SplitName | None,
-        typer.Option(
-            help="How parts are made. Default: the layout's own.",
-            show_default=False,
-            rich_help_panel=_READING,
-        ),
-    ] = None,
-    splits: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of FaceForensics++'s train.json, val.json and test.json.",
-            show_default=False,
-            rich_help_panel=_READING,
-        ),
-    ] = None,
-    ratios: Annotated[
-        tuple[float, float, float],
-        typer.Option(
-            help="Shares of train, validation and test where they are drawn.",
-            rich_help_panel=_READING,
-        ),
-    ] = (0.75, 0.125, 0.125),
-    seed: Annotated[
-        int, typer.Option(help="Seed of parts that are drawn.", rich_help_panel=_READING)
-    ] = 0,
-    overlap: Annotated[
-        Overlap,
-        typer.Option(
-            help="What to do with videos that share a person or source with another part.",
-            rich_help_panel=_READING,
-        ),
-    ] = "drop",
-    separator: Annotated[
-        str | None,
-        typer.Option(
-            help="In a plain folder, what ends the part of a file's name that names its group.",
-            show_default=False,
-            rich_help_panel=_READING,
-        ),
-    ] = None,
+    layout: LayoutOption = None,
+    method: MethodOption = None,
+    compression: CompressionOption = "c23",
+    split: SplitOption = None,
+    splits: SplitsOption = None,
+    ratios: RatiosOption = (0.75, 0.125, 0.125),
+    seed: SeedOption = 0,
+    overlap: OverlapOption = "drop",
+    separator: SeparatorOption = None,
 ) -> None:
     """Cut the clips of all videos of DATASET into OUT exactly as the service would.
 
@@ -173,7 +129,7 @@ def prepare(
     console = Console(stderr=True, highlight=False)
     with refusals():
         from model_export.data.prepare import prepare as prepare_videos
-        from model_export.data.readers import read_dataset
+        from model_export.data.readers import ReaderOptions, read_dataset
         from model_export.data.report import closing_table
         from model_export.data.worker import CutOptions
         from model_export.errors import DataError

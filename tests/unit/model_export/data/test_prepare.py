@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from model_export.cli import app
 from model_export.data import prepare as prepare_module
 from model_export.data import worker
 from model_export.data.prepare import prepare
@@ -352,6 +354,31 @@ def test_two_runs_do_not_share_a_folder(
 
     monkeypatch.setattr(prepare_module, "prepare_all", again)
     prepared(labelled[:1], folder)
+
+
+def test_the_command_prepares_a_dataset_and_says_what_became_of_it(
+    tmp_path: Path, films: Path, in_this_process: list[list[str]]
+) -> None:
+    for kind, name in (("real", "a"), ("fake", "c")):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        (tmp_path / "set" / kind / f"{name}.mp4").write_bytes((films / f"{name}.mp4").read_bytes())
+    (tmp_path / "set/fake/broken[red].mp4").write_text("no video")
+    out = tmp_path / "out"
+    call = ["data", "prepare", f"{tmp_path}/set", str(out), "--size", "32", "--sampling", "full"]
+    ended = CliRunner().invoke(app, call)
+    assert ended.exit_code == 0, ended.output
+    assert any(
+        "ok" in line and " 2 " in line and " 4 " in line for line in ended.output.split("\n")
+    )
+    assert "undecodable" in ended.output
+    assert "broken[red].mp4" in "".join(ended.output.split())
+    assert str(out / "videos.csv") in ended.output
+    dataset = PreparedDataset(out)
+    assert {row.video.label: row.clips for row in dataset.videos()} == {"real": 2, "fake": 2}
+    assert (dataset.preparation.origin, dataset.preparation.size) == ("set", 32)
+    refused = CliRunner().invoke(app, [*call, "--margin", "1.5"])
+    assert refused.exit_code == 1
+    assert "was prepared with margin 1.3, not 1.5" in " ".join(refused.output.split())
 
 
 @pytest.mark.parametrize(
