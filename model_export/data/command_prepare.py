@@ -161,7 +161,7 @@ def prepare(
                 detector=detector,
                 detector_path=detector_path,
             ),
-            origin=origin or dataset.resolve().name,
+            origin=origin or _name(dataset.resolve()),
             processes=processes or len(os.sched_getaffinity(0)),
             stop_on_failure=on_error == "stop",
             console=console,
@@ -171,3 +171,8 @@ def prepare(
         out.print(f"every video: {output / 'videos.csv'}", markup=False, soft_wrap=True)
         if not any(row.clips for row in rows):
             raise DataError(f"not one of {len(rows)} videos gave clips; {rows[0].message}")
+
+
+def _name(dataset: Path) -> str:
+    """A folder's name; a manifest's with its folder's, since most have the same."""
+    return dataset.name if dataset.is_dir() else f"{dataset.parent.name}/{dataset.name}"

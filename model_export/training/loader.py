@@ -31,8 +31,9 @@ class ClipSource:
 
     ``videos`` says how many forged videos of each method to take (None: all). Which ones follows
     from the seed, the part and the method alone, and fewer are a part of more. Real videos are as
-    many as forged ones: those that these were made from and, where they are not there, others
-    drawn by the seed. ``clips_per_video`` takes so many clips of each, the same in every epoch.
+    many as forged ones: first their twins, then those of the same sources, then of the same people,
+    and where these are not enough others, drawn by the seed. ``clips_per_video`` takes so many
+    clips of each, the same in every epoch.
 
     An epoch holds every forged clip once (or ``samples_per_epoch`` / 2 of them, drawn anew) and as
     many real ones, drawn without repetition as long as there are enough. With ``twins`` the real
@@ -170,8 +171,16 @@ class ClipSource:
             raise DataError(
                 f"{self._dataset.folder} holds no {REAL} videos in its {self._part} part"
             )
-        origins = {row.video.twin for row in forged}
-        rows.sort(key=lambda row: row.video.id not in origins)
+        twins = {row.video.twin for row in forged}
+        sources = frozenset[str]().union(*(row.video.sources for row in forged))
+        people = frozenset[str]().union(*(row.video.people for row in forged))
+        rows.sort(
+            key=lambda row: (
+                row.video.id not in twins,
+                row.video.sources.isdisjoint(sources),
+                row.video.people.isdisjoint(people),
+            )
+        )
         return rows[: len(forged)]
 
     def _has_twin(self, row: PreparedVideo) -> bool:

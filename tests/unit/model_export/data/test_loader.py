@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.data.prepared import Image, PreparedDataset
+from model_export.data.prepared import Image, PreparedDataset, write_rows
 from model_export.errors import DataError, TrainingError
 from model_export.training.batch import Batch, forgery_mask
 from model_export.training.loader import ClipSource
@@ -207,6 +208,15 @@ def test_real_videos_are_those_the_forged_ones_were_made_from(
     drawn = [videos_of(source(unknown, videos={"DF": 3}, seed=seed), "real") for seed in (1, 1, 2)]
     assert [len(each) for each in drawn] == [3, 3, 3]
     assert drawn[0] == drawn[1] != drawn[2]
+    for field in ("sources", "people"):
+        table = unknown.folder / "videos.csv"
+        own = {row: frozenset({f"real{row.video.id[-3:]}"}) for row in unknown.rows}
+        write_rows(
+            [replace(row, video=replace(row.video, **{field: own[row]})) for row in unknown.rows],
+            table,
+        )
+        loader = source(PreparedDataset(unknown.folder), videos={"DF": 3})
+        assert videos_of(loader, "real") == {f"real{name[-3:]}" for name in videos_of(loader, "DF")}
 
 
 def test_a_subset_of_an_epoch_and_of_a_video(dataset: PreparedDataset) -> None:
