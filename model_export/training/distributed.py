@@ -83,9 +83,14 @@ def spawn(devices: int, function: Callable[..., object], *arguments: object) -> 
 
     All are ended when one fails. Raises ``TrainingError`` with what the first one said.
     """
-    messages = multiprocessing.get_context("spawn").SimpleQueue()
+    server = multiprocessing.get_context("forkserver")
+    # What takes long to import is imported once, in a process that computes nothing.
+    server.set_forkserver_preload(["model_export.training.trainer"])
+    messages = server.SimpleQueue()
     told = (devices, _free_port(), messages, function, arguments)
-    context = start_processes(_member, told, devices, join=False)  # type: ignore[no-untyped-call]
+    context = start_processes(  # type: ignore[no-untyped-call]
+        _member, told, devices, join=False, start_method="forkserver"
+    )
     # Ctrl-C reaches the members too, which save first; here it only waits for them.
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
