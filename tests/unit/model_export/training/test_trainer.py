@@ -106,6 +106,8 @@ def test_small_batches_add_up_to_the_large_one(data: Path, tmp_path: Path) -> No
         "model": {**TINY_CLRNET, "options": {**TINY_CLRNET["options"], "dropout": 0.0}},
         "schedule__epochs": 1,
         "optimiser__rate": 1e-3,
+        # Adam does not mind the size of gradients; beside a penalty it shows.
+        "optimiser__l2": 0.1,
     }
     found = []
     for batch, accumulate in ((12, 1), (4, 3)):
@@ -171,6 +173,16 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
+def test_gradients_are_clipped_together(data: Path, tmp_path: Path) -> None:
+    # So small that Adam's epsilon outweighs them: nothing moves.
+    config = tiny_run(data, schedule__epochs=1, optimiser__clip_norm=1e-14)
+    train(config, tmp_path / "run")
+    torch.manual_seed(config.seed)
+    start, after = build_model(config.model), load_run(tmp_path / "run")[0]
+    for ours, theirs in zip(start.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
 def test_a_gradient_that_overflows_is_not_stepped_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +214,7 @@ def test_clips_of_another_size_are_refused(data: Path, tmp_path: Path) -> None:
         train(tiny_run(data, model__size=64), tmp_path / "run")
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
 def test_masks_twins_average_and_precision_go_together(
     data: Path, tmp_path: Path, precision: str
 ) -> None:
