@@ -3,17 +3,20 @@
 Source: Tariq, Lee, Woo, "A Convolutional LSTM based Residual Network for Deepfake Video
 Detection" (2020) and "One Detector to Rule Them All" (WWW '21), as their released code builds it:
 bottleneck blocks, pre-activation, [3, 4, 6, 3] of them from 64 filters. Equation (1) of the
-papers has peepholes; the released network has none.
+papers has peepholes, which are an option here; the released network has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from model_export.detector import LayerOrder, PooledDetector
+from model_export.detector import LayerOrder, PooledDetector, Share
 from model_export.layers import (
     BATCH_NORM_MOMENTUM,
     ConvLSTM2d,
@@ -25,6 +28,8 @@ from model_export.outputs import Softmax
 
 EXPANSION = 4
 """A block's output has this many times its filters."""
+
+Repetitions = Annotated[Sequence[PositiveInt], Field(min_length=1)]
 
 STAGE_STRIDE = 2
 """Every stage begins with this stride, the first one too."""
@@ -46,20 +51,22 @@ class Block(nn.Module):
         first: bool,
         dropout: float,
         momentum: float,
+        peepholes: bool,
     ) -> None:
         super().__init__()
         out = EXPANSION * filters
+        conv_lstm = partial(ConvLSTM2d, peepholes=peepholes)
         # The network's very first block follows BN-ReLU-pool and opens with a 3x3 kernel.
         self.norm1 = None if first else batch_norm(in_channels, momentum)
-        self.conv1 = ConvLSTM2d(in_channels, filters, 3 if first else 1, stride)
+        self.conv1 = conv_lstm(in_channels, filters, 3 if first else 1, stride)
         self.norm2 = batch_norm(filters, momentum)
-        self.conv2 = ConvLSTM2d(filters, filters, 3)
+        self.conv2 = conv_lstm(filters, filters, 3)
         self.norm3 = batch_norm(filters, momentum)
-        self.conv3 = ConvLSTM2d(filters, out, 1)
+        self.conv3 = conv_lstm(filters, out, 1)
         self.projection: ConvLSTM2d | None = None
         self.projection_norm: nn.BatchNorm2d | None = None
         if stride != 1:
-            self.projection = ConvLSTM2d(in_channels, out, 1, stride, "valid")
+            self.projection = conv_lstm(in_channels, out, 1, stride, "valid")
             self.projection_norm = batch_norm(out, momentum)
         self.dropout = nn.Dropout(dropout)
 
@@ -107,8 +114,9 @@ class CLRNet(PooledDetector):
     """The clip classifier of Tariq et al.; any number of frames T >= 1, any height and width.
 
     ``initial_filters`` is the width of the stem and of the first stage (each stage doubles it),
-    ``repetitions`` the number of blocks in each stage. The defaults are the released network
-    (248,160,514 parameters with the batch-norm statistics).
+    ``repetitions`` the number of blocks in each stage. ``batch_norm_momentum`` is the share of the
+    new value, ``peepholes`` those of equation (1) of the papers. The defaults are the released
+    network (248,160,514 parameters with the batch-norm statistics).
     """
 
     architecture = "clrnet"
@@ -118,16 +126,17 @@ class CLRNet(PooledDetector):
 
     def __init__(
         self,
-        initial_filters: int = 64,
-        repetitions: Sequence[int] = (3, 4, 6, 3),
-        dropout: float = 0.25,
-        batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
+        initial_filters: PositiveInt = 64,
+        repetitions: Repetitions = (3, 4, 6, 3),
+        dropout: Share = 0.25,
+        batch_norm_momentum: Share = BATCH_NORM_MOMENTUM,
+        peepholes: bool = False,
     ) -> None:
         super().__init__()
         self.initial_filters = initial_filters
         self.repetitions = tuple(repetitions)
         filters, momentum = initial_filters, batch_norm_momentum
-        self.stem = ConvLSTM2d(3, filters, 7, 2)
+        self.stem = ConvLSTM2d(3, filters, 7, 2, peepholes=peepholes)
         self.stem_norm = batch_norm(filters, momentum)
         channels, blocks = filters, []
         for stage, count in enumerate(self.repetitions):
@@ -136,7 +145,13 @@ class CLRNet(PooledDetector):
                 stride = STAGE_STRIDE if index == 0 else 1
                 blocks.append(
                     Block(
-                        channels, filters, stride, first=first, dropout=dropout, momentum=momentum
+                        channels,
+                        filters,
+                        stride,
+                        first=first,
+                        dropout=dropout,
+                        momentum=momentum,
+                        peepholes=peepholes,
                     )
                 )
                 channels = EXPANSION * filters

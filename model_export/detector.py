@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from model_export.layers import ConvLSTM2d
 from model_export.outputs import Output
 
 _WITH_KERNELS = (nn.Conv2d, nn.Linear, ConvLSTM2d, nn.RNNBase)
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+"""An option between nothing and all, such as a dropout rate."""
 
 LayerOrder = list[tuple[str, nn.Module | None]]
 """Class name of each layer, and its module where it has weights."""

@@ -81,9 +81,14 @@ def batch_norm(channels: int, momentum: float = BATCH_NORM_MOMENTUM) -> nn.Batch
 class ConvLSTM2d(nn.Module):
     """Convolutional LSTM that returns every hidden state, as Keras 2's ``ConvLSTM2D``.
 
-    Gates in the order input, forget, cell, output; no peepholes; zero state at the start. The
-    input convolution has the layer's stride and padding, the recurrent one is always stride 1
-    ``same``. Frames are flattened time-major so that one convolution serves all of them.
+    Gates in the order input, forget, cell, output; zero state at the start. The input convolution
+    has the layer's stride and padding, the recurrent one is always stride 1 ``same``. Frames are
+    flattened time-major so that one convolution serves all of them.
+
+    ``peepholes``, which Keras does not have, let the gates see the cell: input and forget gate the
+    old one, the output gate the new one (Shi et al. 2015, equation 3; equation 1 of the CLRNet
+    papers). One weight for each channel, the same everywhere, where Shi et al. have one for each
+    position too: so the layer still takes any size. They begin at zero.
     """
 
     def __init__(
@@ -93,6 +98,8 @@ class ConvLSTM2d(nn.Module):
         kernel: int,
         stride: int = 1,
         padding: Padding = "same",
+        *,
+        peepholes: bool = False,
     ) -> None:
         super().__init__()
         self.filters = filters
@@ -101,6 +108,7 @@ class ConvLSTM2d(nn.Module):
         self.weight = nn.Parameter(torch.empty(4 * filters, in_channels, kernel, kernel))
         self.recurrent_weight = nn.Parameter(torch.empty(4 * filters, filters, kernel, kernel))
         self.bias = nn.Parameter(torch.empty(4 * filters))
+        self.peepholes = nn.Parameter(torch.zeros(3, filters, 1, 1)) if peepholes else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -135,9 +143,13 @@ class ConvLSTM2d(nn.Module):
     def _step(self, gates: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor]:
         """One step from summed gate inputs (N, 4 * filters, h, w): hidden state and cell."""
         i, f, c, o = gates.chunk(4, dim=1)
+        if cell is not None and self.peepholes is not None:
+            i, f = i + self.peepholes[0] * cell, f + self.peepholes[1] * cell
         new_cell = hard_sigmoid(i) * torch.tanh(c)
         if cell is not None:
             new_cell = new_cell + hard_sigmoid(f) * cell
+        if self.peepholes is not None:
+            o = o + self.peepholes[2] * new_cell
         return hard_sigmoid(o) * torch.tanh(new_cell), new_cell
 
     def extra_repr(self) -> str:

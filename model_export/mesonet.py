@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model_export.detector import Detector, LayerOrder, single_frames
+from model_export.detector import Detector, LayerOrder, Share, single_frames
 from model_export.layers import batch_norm, max_pool_same
 from model_export.outputs import RealSigmoid
 
@@ -60,12 +60,18 @@ class _Meso(Detector):
     output = RealSigmoid()
     pools: ClassVar[tuple[int, ...]] = (2, 2, 2, 4)
 
-    def __init__(self, convolutions: list[nn.Module], channels: list[int], size: tuple[int, int]):
+    def __init__(
+        self,
+        convolutions: list[nn.Module],
+        channels: list[int],
+        size: tuple[int, int],
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(convolutions)
         self.norms = nn.ModuleList(batch_norm(width) for width in channels)
         height, width = pooled_size(size)
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = nn.Dropout(dropout)
         self.hidden = nn.Linear(height * width * channels[-1], HIDDEN)
         self.head = nn.Linear(HIDDEN, 1)
 
@@ -109,14 +115,14 @@ class Meso4(_Meso):
 
     architecture = "meso4"
 
-    def __init__(self, size: tuple[int, int] = (256, 256)) -> None:
+    def __init__(self, size: tuple[int, int] = (256, 256), dropout: Share = DROPOUT) -> None:
         convolutions: list[nn.Module] = [
             nn.Conv2d(3, 8, 3, padding=1),
             nn.Conv2d(8, 8, 5, padding=2),
             nn.Conv2d(8, 16, 5, padding=2),
             nn.Conv2d(16, 16, 5, padding=2),
         ]
-        super().__init__(convolutions, [8, 8, 16, 16], size)
+        super().__init__(convolutions, [8, 8, 16, 16], size, dropout)
 
 
 class MesoInception4(_Meso):
@@ -124,7 +130,7 @@ class MesoInception4(_Meso):
 
     architecture = "mesoinception4"
 
-    def __init__(self, size: tuple[int, int] = (256, 256)) -> None:
+    def __init__(self, size: tuple[int, int] = (256, 256), dropout: Share = DROPOUT) -> None:
         first = Inception(3, 1, 4, 4, 2)
         second = Inception(first.out_channels, 2, 4, 4, 2)
         convolutions: list[nn.Module] = [
@@ -133,7 +139,9 @@ class MesoInception4(_Meso):
             nn.Conv2d(second.out_channels, 16, 5, padding=2),
             nn.Conv2d(16, 16, 5, padding=2),
         ]
-        super().__init__(convolutions, [first.out_channels, second.out_channels, 16, 16], size)
+        super().__init__(
+            convolutions, [first.out_channels, second.out_channels, 16, 16], size, dropout
+        )
 
 
 def pooled_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -11,11 +11,15 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from model_export.clrnet import CLRNet
+from model_export.cnn_lstm import CNNLSTM
+from model_export.dbirnn import DBiRNN
 from model_export.detector import Detector
 from model_export.errors import TrainingError
+from model_export.forensic_transfer import ForensicTransfer
 from model_export.mesonet import Meso4, MesoInception4
 from model_export.shallownet import ShallowNetV3
 from model_export.xception import Xception
+from model_export.xception_ffpp import XceptionFFPP
 
 Size = tuple[int, int]
 """Rows and columns of a frame."""
@@ -78,7 +82,7 @@ class Network:
         with torch.device("meta"):
             model = self.detector(**without).eval()
             try:
-                model(torch.empty(1, model.clip_length, 3, height, width))
+                model.loss(torch.empty(1, model.clip_length, 3, height, width), torch.empty(1))
             except RuntimeError as error:
                 raise TrainingError(
                     f"frames of {height}x{width} do not pass through {self._name} (its published "
@@ -88,7 +92,17 @@ class Network:
 
 NETWORKS: Mapping[str, Network] = {
     detector.architecture: Network(detector)
-    for detector in (CLRNet, ShallowNetV3, MesoInception4, Meso4, Xception)
+    for detector in (
+        CLRNet,
+        ShallowNetV3,
+        MesoInception4,
+        Meso4,
+        Xception,
+        XceptionFFPP,
+        DBiRNN,
+        CNNLSTM,
+        ForensicTransfer,
+    )
 }
 
 NAMES: tuple[str, ...] = tuple(NETWORKS)

@@ -37,6 +37,7 @@ def placeholders(model: nn.Module) -> Iterator[None]:
 
 def _placeholder(layer: ConvLSTM2d) -> Callable[[Tensor, int], Tensor]:
     kernel = layer.weight.shape[-1]
+    peepholes = () if layer.peepholes is None else (layer.peepholes,)
 
     def forward(x: Tensor, steps: int) -> Tensor:
         sizes = (int(x.shape[2]), int(x.shape[3]))
@@ -52,7 +53,7 @@ def _placeholder(layer: ConvLSTM2d) -> Callable[[Tensor, int], Tensor]:
         )
         return torch.onnx.ops.symbolic(
             f"{_DOMAIN}::{_NAME}",
-            (x, layer.weight, layer.recurrent_weight, layer.bias),
+            (x, layer.weight, layer.recurrent_weight, layer.bias, *peepholes),
             {
                 "steps": steps,
                 "stride": layer.stride,
@@ -85,7 +86,7 @@ def expand(model: onnx.ModelProto) -> None:
 
 
 def _expanded(node: NodeProto) -> list[NodeProto]:
-    x, kernel_weights, recurrent_weights, bias = node.input
+    x, kernel_weights, recurrent_weights, bias, *peepholes = node.input
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     steps, stride, kernel = (attributes[name] for name in ("steps", "stride", "kernel"))
     result = node.output[0]
@@ -113,6 +114,15 @@ def _expanded(node: NodeProto) -> list[NodeProto]:
         strides=[stride, stride],
         pads=list(attributes["pads"]),
     )
+
+    def peeped(gate: str, which: int, name: str) -> str:
+        """``gate`` as it sees the cell, where the layer has peepholes and there is a cell."""
+        if not (peepholes and cell):
+            return gate
+        seen = add("Mul", [weights[which], cell], name + "_peephole")
+        return add("Add", [gate, seen], name + "_with_peephole")
+
+    weights = split(peepholes[0], "peephole", 3, 0) if peepholes else []
     frames = split(inputs, "frame", steps, 0) if steps > 1 else [inputs]
     hidden: list[str] = []
     cell = ""
@@ -128,6 +138,7 @@ def _expanded(node: NodeProto) -> list[NodeProto]:
             )
             gates = add("Add", [gates, recurrent], at + "gates")
         i, f, c, o = split(gates, at + "gate", 4, 1)
+        i, f = peeped(i, 0, at + "input"), peeped(f, 1, at + "forget")
         # HardSigmoid's own defaults, alpha 0.2 and beta 0.5, are Keras 2's; written out all the
         # same, because the difference to PyTorch's hides well.
         opened = add("HardSigmoid", [i], at + "input", alpha=0.2, beta=0.5)
@@ -136,6 +147,7 @@ def _expanded(node: NodeProto) -> list[NodeProto]:
             kept = add("HardSigmoid", [f], at + "forget", alpha=0.2, beta=0.5)
             new = add("Add", [new, add("Mul", [kept, cell], at + "kept")], at + "cell")
         cell = new
+        o = peeped(o, 2, at + "output")
         shown = add("HardSigmoid", [o], at + "output", alpha=0.2, beta=0.5)
         hidden.append(add("Mul", [shown, add("Tanh", [cell], at + "squashed")], at + "hidden"))
     if steps > 1:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import onnxscript.optimizer
 import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from model_export import onnx_conv_lstm
 from model_export.detector import Detector
 from model_export.errors import ExportError
+from model_export.scaling import Scaling as Scaling
 from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
 
 PROBABILITY_TOLERANCE = 1e-5
@@ -36,23 +38,6 @@ CAM_TOLERANCE = 1e-4
 CHECKED_BATCHES = (1, 3)
 HALF_MIN_ELEMENTS = 1024
 """Smaller arrays stay float32 in a half-precision file: nothing is gained by them."""
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """What happens to pixel values first: x / divisor + shift.
-
-    The default is [0, 1], as the published weights expect. ``Scaling(63.75, -2.0)`` is
-    (x / 255 - 0.5) * 4.
-    """
-
-    divisor: float = 255.0
-    shift: float = 0.0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Scaled float32 of pixel values 0 to 255, any shape and dtype."""
-        scaled = x.to(torch.float32) / self.divisor
-        return scaled + self.shift if self.shift else scaled
 
 
 class ScoredClips(nn.Module):
@@ -171,8 +156,13 @@ def _graph(scored: ScoredClips, contract: ModelContract) -> onnx.ModelProto:
             output_names=outputs,
             dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("N")}},
             verbose=False,
+            optimize=False,
         )
-    assert program is not None
+        assert program is not None
+        # Not the exporter's own optimisation: it multiplies batch norms into the convolutions,
+        # which half precision then does not fit. ONNX Runtime does so when it loads the model.
+        onnxscript.optimizer.fold_constants_ir(program.model)
+        onnxscript.optimizer.remove_unused_nodes(program.model)
     graph = program.model_proto
     onnx_conv_lstm.expand(graph)
     _strip(graph)

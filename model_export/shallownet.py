@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model_export.detector import Detector, LayerOrder, single_frames
+from model_export.detector import Detector, LayerOrder, Share, single_frames
 from model_export.layers import batch_norm, he_normal_
 from model_export.outputs import Sigmoids
 
@@ -31,7 +31,7 @@ class ShallowNetV3(Detector):
     published_size = 128
     output = Sigmoids()
 
-    def __init__(self, size: tuple[int, int] = (128, 128), dropout: float = DROPOUT) -> None:
+    def __init__(self, size: tuple[int, int] = (128, 128), dropout: Share = DROPOUT) -> None:
         super().__init__()
         channels = 3
         convolutions: list[nn.Conv2d] = []

@@ -23,15 +23,13 @@ from model_export.demo.evaluation import (
     score_cases,
 )
 from model_export.demo.pool import CLIP_LENGTH, INPUT_SIZE, MARGIN
-from model_export.onnx_export import Scaling, export, weights_sha256
+from model_export.demo.trainer import SCALING
+from model_export.onnx_export import export, weights_sha256
 from service import scoring
 from service.classifier.classifier import Classifier, load_classifier
 from service.classifier.contract import Metric, ModelContract, OperatingPoint
 
 NAME = "clrnet-demo"
-SCALING = Scaling(63.75, -2.0)
-"""(x / 255 - 0.5) * 4."""
-
 NOTICE = (
     "Demonstration model, trained on a few minutes of video with forgeries made by this project; "
     "not for decisions about real people."

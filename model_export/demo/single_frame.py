@@ -55,7 +55,7 @@ def _slope(gate: Tensor) -> Tensor:
 
 
 def _forward(layer: ConvLSTM2d, x: Tensor, steps: int) -> Tensor:
-    if steps != 1 or not layer.training:
+    if steps != 1 or not layer.training or layer.peepholes is not None:
         return ConvLSTM2d.forward(layer, x, steps)
     n = layer.filters
     weight = torch.cat([layer.weight[:n], layer.weight[2 * n :]])

@@ -29,10 +29,10 @@ from model_export.demo.ranking import auc
 from model_export.demo.single_frame import faster_single_frames
 from model_export.layers import ConvLSTM2d
 from model_export.outputs import FAKE_CLASS, REAL_CLASS
+from model_export.scaling import SCALINGS
 
-INPUT_MEAN = 0.5
-INPUT_GAIN = 4.0
-"""The network sees (x / 255 - 0.5) * 4: CLRNet's saturating gates learn little from [0, 1]."""
+SCALING = SCALINGS["centred"]
+"""CLRNet's saturating gates learn little from [0, 1]."""
 
 STEP = 4
 """Random crops move by whole cells of the stored masks."""
@@ -144,7 +144,7 @@ def batches(pairs: Pairs, stage: Stage, rng: np.random.Generator) -> Iterator[tu
         clips = (clips * gain + shift).clamp_(0, 1)
         mask = torch.from_numpy(np.stack(masks)).float().div_(255)
         mask = torch.cat([torch.zeros_like(mask), mask]).transpose(0, 1).flatten(0, 1)[:, None]
-        yield scaled(clips), labels, mask
+        yield SCALING(clips * 255), labels, mask
 
 
 def _colours(pairs: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -156,11 +156,6 @@ def _colours(pairs: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     return gain, shift
 
 
-def scaled(clips: Tensor) -> Tensor:
-    """Colours in [0, 1] as the network wants them."""
-    return (clips - INPUT_MEAN) * INPUT_GAIN
-
-
 @torch.inference_mode()
 def predict(model: CLRNet, clips: NDArray[np.uint8], batch: int = 32) -> NDArray[np.float64]:
     """P(fake) float64 (N,) of clips uint8 (N, T, H, W, 3) RGB."""
@@ -168,7 +163,7 @@ def predict(model: CLRNet, clips: NDArray[np.uint8], batch: int = 32) -> NDArray
     scores = []
     for start in range(0, len(clips), batch):
         part = torch.from_numpy(np.ascontiguousarray(clips[start : start + batch]))
-        logits = model(scaled(part.permute(0, 1, 4, 2, 3).float() / 255))
+        logits = model(SCALING(part.permute(0, 1, 4, 2, 3)))
         scores.append(model.fake_probability(logits).double().numpy())
     return np.concatenate(scores)
 
