@@ -129,7 +129,7 @@ def _work(connection: Connection[object, Job], options: CutOptions, folder: Path
         connection.send(_READY)
         while True:
             connection.send(_result(cutter, connection.recv()))
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         return
 
 

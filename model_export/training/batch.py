@@ -20,10 +20,10 @@ MASK_CELL = 4
 """Side in pixels of a mask's cell."""
 MASK_BLUR = 2.0
 """Standard deviation in pixels of the blur before a difference is averaged over cells."""
-MASK_NOISE, MASK_SURE = 4.0, 12.0
-"""Mean difference of grey levels (0 to 255) that counts nothing, and from which on it is 1. Of
-two encodings at CRF 23, 99 % of the cells that nobody forged differ by less than 2.5, at CRF 40
-by less than 8: that little shows, faintly."""
+MASK_NOISE, MASK_SURE = 3.0, 9.0
+"""Mean difference of grey levels (0 to 255) that counts nothing, and from which on it is 1. Where
+nobody forged, 99 % of the cells of two encodings differ by less than 2.5 at CRF 23 and by less than
+8 at CRF 40, which shows faintly; slight forgeries differ by 3."""
 
 
 class Purpose(IntEnum):

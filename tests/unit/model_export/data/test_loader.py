@@ -7,18 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from model_export.data.prepared import Image, PreparedDataset, write_rows
 from model_export.errors import DataError, TrainingError
-from model_export.training.batch import Batch, forgery_mask
+from model_export.training.batch import Batch
 from model_export.training.loader import ClipSource
-from service.video.deadline import Deadline
-from service.video.video import Video, VideoLimits
-from tests import media
 from tests.unit.model_export.data import film
 
 VIDEOS = {"real": 12, "DF": 7, "FS": 7}
@@ -291,26 +287,3 @@ def test_masks_come_with_the_batch_and_are_empty_for_real_clips(dataset: Prepare
     # All of a made forgery's red differs from its twin's, a third of 100 over the colours.
     assert (batch.mask[::2] == 1).all()
     assert (batch.mask[1::2] == 0).all()
-
-
-@pytest.mark.parametrize(("quality", "most"), [(23, 0.001), (40, 0.1)])
-def test_a_mask_shows_the_forgery_and_not_the_codec(quality: int, most: float) -> None:
-    frames = [np.asarray(cv2.resize(f, (240, 240)), np.uint8) for f in film.one_face(5)]
-    altered = film.forged(film.one_face(5))
-    altered = [np.asarray(cv2.resize(f, (240, 240)), np.uint8) for f in altered]
-    real, fake = (decoded(media.encode_video(each, quality=quality)) for each in (frames, altered))
-    mask = forgery_mask(fake, real)
-    assert (mask.dtype, mask.shape) == (np.float32, (5, 60, 60))
-    x0, y0, x1, y1 = (round(side * 60 / film.SIDE) for side in film.FORGED)
-    inside = mask[:, y0 + 1 : y1 - 1, x0 + 1 : x1 - 1]
-    assert np.median(inside) > 0.5
-    outside = np.ones((60, 60), bool)
-    outside[y0 - 4 : y1 + 4, x0 - 4 : x1 + 4] = False
-    assert mask[:, outside].mean() < most
-    np.testing.assert_array_equal(forgery_mask(real, real), 0)
-
-
-def decoded(data: bytes) -> Image:
-    deadline = Deadline(60)
-    deadline.resume()
-    return np.stack([f.rgb for f in Video(data, VideoLimits(), deadline).frames(range(5))])
