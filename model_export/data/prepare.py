@@ -164,6 +164,7 @@ def _preparation(options: CutOptions, origin: str, folder: Path) -> Preparation:
         sampling=options.sampling,
         detector=detector,
         origin=origin,
+        faces=options.faces,
     )
 
 

@@ -40,8 +40,9 @@ Image = NDArray[np.uint8]
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """How clips were cut: ``length`` frames of ``size`` x ``size`` pixels; ``margin`` and
-    ``alignment`` as in ``ModelContract``; ``sampling`` as the service's; ``origin`` says in words
-    where the videos come from and stands in what is trained on them."""
+    ``alignment`` as in ``ModelContract``; ``sampling`` as the service's; ``faces`` whose clips were
+    kept (main, track, all); ``origin`` says in words where the videos come from and stands in what
+    is trained on them."""
 
     length: int
     size: int
@@ -50,6 +51,7 @@ class Preparation:
     sampling: str
     detector: str
     origin: str
+    faces: str = "main"
     format: int = FORMAT
 
 

@@ -113,6 +113,7 @@ def test_a_folder_prepared_otherwise_is_refused_and_left_alone(
         (replace(OPTIONS, length=1), "film", "length 5, not 1"),
         (replace(OPTIONS, sampling="paper"), "film", "sampling full, not paper"),
         (replace(OPTIONS, alignment="clip"), "film", "alignment per_frame, not clip"),
+        (replace(OPTIONS, faces="track"), "film", "faces main, not track"),
         (OPTIONS, "elsewhere", "origin film, not elsewhere"),
     ):
         with pytest.raises(DataError, match=word):
