@@ -18,7 +18,7 @@ from model_export.evaluation.table import ScoreTable
 
 FEW = 10
 """So many groups of connected people at least, or people are drawn each for themselves."""
-_ELEMENTS = 4_000_000
+_ELEMENTS = 2_000_000
 """Weights held in memory at once."""
 
 

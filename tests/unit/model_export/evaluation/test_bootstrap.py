@@ -64,4 +64,4 @@ def test_draws_come_in_pieces_that_fit_into_memory() -> None:
     table = table_of(*((f"v{n}", f"p{n}", "real", [0.5] * 3000) for n in range(3)))
     pieces = list(units(table).weights(1000, seed=0))
     assert sum(map(len, pieces)) == 1000
-    assert max(piece.size for piece in pieces) <= 4_000_000
+    assert max(piece.size for piece in pieces) <= 2_000_000

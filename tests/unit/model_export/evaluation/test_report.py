@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from model_export.data.prepared import PreparedDataset
 from model_export.errors import EvaluationError
 from model_export.evaluation.adversary import Attack
-from model_export.evaluation.calibration import load_point
+from model_export.evaluation.calibration import calibrate, load_point
 from model_export.evaluation.command import evaluate as command
 from model_export.evaluation.plots import histograms, reliability, roc_curves
 from model_export.evaluation.report import Wanted, evaluate
@@ -75,7 +75,9 @@ def test_an_exported_model_from_the_command_line(
     expected = score_onnx(model, dataset, "test")
     for name in COLUMNS:
         assert np.array_equal(getattr(scores, name), getattr(expected, name))
-    assert load_point(out / "operating_point.json").calibration.startswith("Platt scaling")
+    found = calibrate(score_onnx(model, dataset, "validation"), "platt")
+    assert load_point(out / "operating_point.json") == found
+    assert found != calibrate(expected, "platt")
     told = json.loads((out / "measures.json").read_text())
     assert told["data"] == "a synthetic benchmark"
     assert told["trained"] == "single DF"
