@@ -87,4 +87,5 @@ def synthesise(
     console.print(table)
     for row in made.failures:
         console.print(f"{row.id}: {row.status}: {row.message}", markup=False, soft_wrap=True)
-    console.print(f"{output / 'manifest.csv'}: {len(made.videos)} videos", markup=False)
+    total = f"{output / 'manifest.csv'}: {len(made.videos)} videos"
+    console.print(total, markup=False, soft_wrap=True)

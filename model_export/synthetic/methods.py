@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from model_export.degradation import Kind
-from model_export.synthetic.recipes import Dice, expression, mouth, resynthesis, swap
+from model_export.synthetic.recipes import RESAMPLED, Dice, expression, mouth, resynthesis, swap
 from service.forge import Recipe
 
 Source = Literal["self", "earlier", "donor"]
@@ -71,9 +71,9 @@ def _faceswap(rng: np.random.Generator, strength: float) -> Plan:
     dice = Dice(rng, strength)
     recipe = replace(
         swap(dice),
-        sharpen=dice.amount(0.6, 1.4),
+        sharpen=RESAMPLED + dice.amount(1.0, 2.0),
         ripple=dice.amount(0.005, 0.02),
-        jitter=dice.amount(0.003, 0.008),
+        jitter=dice.amount(0.006, 0.012),
         offset=dice.colour(5),
     )
     return Plan((Layer(recipe, "donor"),))
@@ -92,11 +92,11 @@ def _deepfake_detection(rng: np.random.Generator, strength: float) -> Plan:
     recipe = replace(
         swap(dice),
         feather=dice.between(0.05, 0.09),
-        jitter=dice.amount(0.002, 0.005),
-        flicker=dice.amount(1.0, 3.0),
+        jitter=dice.amount(0.003, 0.007),
+        flicker=dice.amount(1.5, 3.5),
         offset=dice.colour(3),
     )
-    kept, sharpened = dice.kept(0.5, 0.7), dice.amount(0.4, 1.0)
+    kept, sharpened = dice.kept(0.4, 0.6), RESAMPLED + dice.amount(0.8, 1.6)
     if rng.random() < 0.5:
         recipe = replace(recipe, keep=kept, blending="membrane")
     else:
@@ -113,9 +113,9 @@ def _in_the_wild(rng: np.random.Generator, strength: float) -> Plan:
     elif kind == 1:
         layers = (Layer(resynthesis(dice), "self"), _mouth(dice))
     elif kind == 2:
-        layers = (Layer(replace(swap(dice), sharpen=dice.amount(0.5, 1.0)), "donor"),)
+        layers = (Layer(replace(swap(dice), sharpen=RESAMPLED + dice.amount(1.0, 2.0)), "donor"),)
     else:
-        layers = (Layer(replace(swap(dice), keep=dice.kept(0.5, 0.7)), "donor"),)
+        layers = (Layer(replace(swap(dice), keep=dice.kept(0.4, 0.6)), "donor"),)
     flicker, feather = dice.amount(0.5, 2.0), dice.between(0.04, 0.08)
     polished = tuple(
         replace(layer, recipe=replace(layer.recipe, flicker=flicker, feather=feather))

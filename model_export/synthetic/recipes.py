@@ -44,6 +44,10 @@ class Dice:
         return 1 + r, 1 + g, 1 + b
 
 
+RESAMPLED = 0.6
+"""Sharpening that gives back most of what two interpolations take from a face: all methods would
+share that blur otherwise."""
+
 _CLEAN = Recipe(
     family="self_blend",
     region="face",
@@ -60,13 +64,13 @@ _CLEAN = Recipe(
     gain=(1.0, 1.0, 1.0),
     offset=(0.0, 0.0, 0.0),
     transfer=False,
-    sharpen=0.0,
+    sharpen=RESAMPLED,
     jitter=0.0,
     flicker=0.0,
     motion=0.0,
     opacity=1.0,
 )
-"""A face put back where it was, without a trace."""
+"""A face put back where it was, almost without a trace."""
 
 
 def swap(dice: Dice) -> Recipe:
@@ -88,6 +92,7 @@ def resynthesis(dice: Dice) -> Recipe:
     return _recipe(
         "low_resolution",
         keep=dice.kept(0.35, 0.5),
+        sharpen=0.0,
         warp=dice.amount(0.006, 0.012),
         grow=dice.between(0.85, 1.0),
         feather=dice.between(0.012, 0.03),
@@ -103,8 +108,8 @@ def expression(dice: Dice) -> Recipe:
     its texture aliased; without a seam."""
     return _recipe(
         "expression",
-        blending="membrane",
         aliased=True,
+        sharpen=0.2,
         keep=dice.kept(0.8, 1.0),
         feather=dice.between(0.05, 0.08),
         grow=dice.between(0.9, 1.0),
@@ -122,7 +127,7 @@ def mouth(dice: Dice) -> Recipe:
         keep=dice.kept(0.7, 0.9),
         grow=dice.between(1.1, 1.35),
         feather=dice.between(0.015, 0.03),
-        pattern=dice.amount(5.0, 9.0),
+        pattern=dice.amount(8.0, 14.0),
         motion=dice.amount(0.01, 0.025),
         flicker=dice.amount(0.5, 1.5),
     )
