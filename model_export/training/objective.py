@@ -30,17 +30,21 @@ class Objective(nn.Module):
         self.head = head
         self._scaling = scaling
         self._logits: Tensor | None = None
-        # The loss gives no scores; they are caught on the way rather than computed once more.
-        model.register_forward_hook(self._keep)
+        # A loss gives no scores. Every network's logits come out of ``classify``: there they are
+        # caught rather than computed once more.
+        self._classify = model.classify
+        model.classify = self._caught  # type: ignore[method-assign]
 
     def forward(self, clips: Tensor, fake: Tensor, mask: Tensor | None = None) -> Outcome:
         """Of clips uint8 (N, T, 3, H, W) RGB, labels float32 (N,), masks (N, T, h, w)."""
         loss = self.model.loss(self._scaling(clips), fake)
-        assert self._logits is not None, "a detector's loss calls the detector"
+        assert self._logits is not None, "every loss classifies"
         score = self.model.fake_probability(self._logits).float()
         self._logits = None
         mask_loss = None if self.head is None or mask is None else self.head.loss(mask)
         return Outcome(loss, mask_loss, score)
 
-    def _keep(self, module: nn.Module, inputs: object, output: Tensor) -> None:
-        self._logits = output.detach()
+    def _caught(self, features: Tensor) -> Tensor:
+        logits = self._classify(features)
+        self._logits = logits.detach()
+        return logits

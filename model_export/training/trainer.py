@@ -11,7 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -95,7 +95,7 @@ class _Run:
         torch.manual_seed(config.seed)
         model = initial_model(config).to(world.device)
         frozen = freeze(model, config.freeze)
-        # Before anything hooks into the model: a copy's hooks would still speak to the original.
+        # Before anything hooks into the model: a copy's hooks would speak to the original's owners.
         mean = copy.deepcopy(model).requires_grad_(False) if config.average else None
         head = MaskHead(model) if config.mask_weight else None
         scaling = SCALINGS[config.model.scaling]
@@ -122,8 +122,8 @@ class _Run:
     def train(self, checkpoint_seconds: float) -> RunResult:
         """To the end."""
         self.saved_at, self.save_every = time.monotonic(), checkpoint_seconds
-        self.board = Board(self.folder, self.at.step) if self.world.first else None
-        with Interruption() as self.interruption, self.reporter, self.fast:
+        board = closing(Board(self.folder, self.at.step)) if self.world.first else nullcontext()
+        with board as self.board, Interruption() as self.interruption, self.reporter, self.fast:
             over = self._stopped() is not None
             while not over:
                 self._train_epoch()
@@ -243,8 +243,6 @@ class _Run:
         stopped = self._stopped()
         assert stopped is not None
         assert self.best is not None
-        assert self.board is not None
-        self.board.close()
         draw_curves(self.at.rows, self.best.epoch, self.folder)
         write_result(summarise(self.folder, self.at.rows, self.best.epoch, stopped))
         (self.folder / CHECKPOINT).unlink()

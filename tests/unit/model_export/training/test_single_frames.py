@@ -47,7 +47,7 @@ def test_an_inflated_network_says_of_still_clips_almost_what_it_said_of_frames()
         inflated = copy.deepcopy(model)
         inflate(inflated)
         after = inflated(clip)
-    assert (after - wanted).abs().max() < 0.5 * (before - wanted).abs().max()
+    assert (after - wanted).abs().max() < 0.1 * (before - wanted).abs().max()
 
 
 def test_only_networks_with_recurrence_are_inflated_and_only_clrnet_has_masks() -> None:
@@ -57,23 +57,19 @@ def test_only_networks_with_recurrence_are_inflated_and_only_clrnet_has_masks() 
         MaskHead(Meso4((32, 32)))
 
 
-def test_the_mask_head_learns_where() -> None:
+def test_the_mask_head_learns_which_frame_of_which_clip() -> None:
     model = _clrnet().train()
     head = MaskHead(model)
-    clips = torch.rand(4, 2, 3, 32, 32) * 0.2
-    clips[:2, 1, :, 12:, 12:] += 0.8
-    mask = torch.zeros(4, 2, 8, 8)
-    mask[:2, 1, 3:, 3:] = 1
-    optimiser = torch.optim.Adam([*model.parameters(), *head.parameters()], 0.02)
+    optimiser = torch.optim.Adam([*model.parameters(), *head.parameters()], 0.03)
     losses = []
-    for _ in range(25):
+    for _ in range(30):
+        # Drawn anew each time: a mask that belongs to another frame says nothing.
+        forged = torch.randint(2, (4, 2)).float()
+        clips = torch.rand(4, 2, 3, 32, 32) * 0.2 + 0.8 * forged[:, :, None, None, None]
         optimiser.zero_grad()
         model(clips)
-        loss = head.loss(mask)
+        loss = head.loss(forged[:, :, None, None].expand(-1, -1, 8, 8))
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.7 * losses[0]
-    # The right frames of the right clips: with clips and frames swapped it is wrong.
-    model(clips)
-    assert head.loss(mask.flip(1)).item() > 1.5 * losses[-1]
+    assert sum(losses[-5:]) / 5 < 0.4

@@ -31,7 +31,7 @@ from model_export.training.freezing import freeze
 from model_export.training.run_folder import read_result
 from model_export.training.sources import open_sources
 from model_export.training.trainer import train
-from tests.unit.model_export.training.tiny import TINY_CLRNET, tiny_dataset, tiny_run
+from tests.unit.model_export.training.tiny import SIZE, TINY_CLRNET, tiny_dataset, tiny_run
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -98,6 +98,22 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
     result = train(config, tmp_path / "run")
     assert result.best_loss < 0.1
     assert result.validation_auc > 0.95
+
+
+@pytest.mark.parametrize("architecture", ["forensic_transfer", "shallownetv3"])
+def test_networks_with_losses_of_their_own_are_trained_and_scored(
+    data: Path, tmp_path: Path, architecture: str
+) -> None:
+    model = {"architecture": architecture, "size": SIZE}
+    config = tiny_run(data, model=model, average=0.5, schedule__epochs=1)
+    result = train(config, tmp_path / "run")
+    network, scores, fakes = load_run(tmp_path / "run")[0], [], []
+    with torch.no_grad():
+        for batch in open_sources(config, 0, 1).held_out():
+            scores.append(network.fake_probability(network(batch.clips / 255)))
+            fakes.append(batch.fake)
+    right = (torch.cat(scores) >= 0.5) == (torch.cat(fakes) > 0.5)
+    assert right.float().mean().item() == pytest.approx(result.validation_accuracy)
 
 
 def test_small_batches_add_up_to_the_large_one(data: Path, tmp_path: Path) -> None:
