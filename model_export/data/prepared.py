@@ -118,9 +118,9 @@ class PreparedDataset:
         """Where a video's clips lie."""
         return clips_path(self.folder, video)
 
-    def load(self, video: str) -> VideoClips:
-        """All clips of a video."""
-        return read_clips(self.path(video))
+    def load(self, video: str, *, twin: bool = True) -> VideoClips:
+        """All clips of a video; without ``twin`` those of its twin stay where they are."""
+        return read_clips(self.path(video), twin=twin)
 
     def clip(self, video: str, index: int, array: Literal["pixels", "twin"] = "pixels") -> Image:
         """One clip, uint8 (T, S, S, 3) RGB, read from the mapped file alone."""
@@ -153,11 +153,13 @@ def write_clips(clips: VideoClips, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_clips(path: Path) -> VideoClips:
-    """What ``write_clips`` wrote. Raises ``DataError`` naming the file."""
+def read_clips(path: Path, *, twin: bool = True) -> VideoClips:
+    """What ``write_clips`` wrote, the ``twin`` only if asked. Raises ``DataError`` naming the
+    file."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return VideoClips(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            names = [name for name in file.keys() if twin or name != "twin"]  # noqa: SIM118
+            return VideoClips(**{name: file.get_tensor(name) for name in names})
     except (OSError, SafetensorError, TypeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
 

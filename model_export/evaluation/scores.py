@@ -117,7 +117,7 @@ def score_videos(
     task = progress.add_task("Scoring", total=len(videos)) if progress else None
     rows: list[tuple[Any, ...]] = []
     for row in videos:
-        clips = dataset.load(row.video.id)
+        clips = dataset.load(row.video.id, twin=False)
         pixels = clips.pixels
         if transform is not None or order not in (None, "as_is"):
             pixels = _altered(row, pixels, transform, order, middle, seed)

@@ -66,7 +66,9 @@ class Laboratory:
         if path.exists():
             return ScoreTable.load(path)
         model, config = load_run(trained.folder)
-        table = score_run(model, config.model.scaling, self.dataset, "test")
+        table = score_run(
+            model, config.model.scaling, self.dataset, "test", length=config.model.length
+        )
         table.save(path)
         return table
 
