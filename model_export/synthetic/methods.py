@@ -71,6 +71,7 @@ def _faceswap(rng: np.random.Generator, strength: float) -> Plan:
     dice = Dice(rng, strength)
     recipe = replace(
         swap(dice),
+        resolution=dice.resolution(100, 140),
         sharpen=RESAMPLED + dice.amount(1.0, 2.0),
         ripple=dice.amount(0.005, 0.02),
         jitter=dice.amount(0.006, 0.012),
@@ -96,11 +97,12 @@ def _deepfake_detection(rng: np.random.Generator, strength: float) -> Plan:
         flicker=dice.amount(1.5, 3.5),
         offset=dice.colour(3),
     )
-    kept, sharpened = dice.kept(0.4, 0.6), RESAMPLED + dice.amount(0.8, 1.6)
+    kept, resolution = dice.kept(0.4, 0.6), dice.resolution(100, 140)
+    sharpened = RESAMPLED + dice.amount(0.8, 1.6)
     if rng.random() < 0.5:
         recipe = replace(recipe, keep=kept, blending="membrane")
     else:
-        recipe = replace(recipe, sharpen=sharpened)
+        recipe = replace(recipe, resolution=resolution, sharpen=sharpened)
     return Plan((Layer(recipe, "donor"),))
 
 
@@ -113,7 +115,9 @@ def _in_the_wild(rng: np.random.Generator, strength: float) -> Plan:
     elif kind == 1:
         layers = (Layer(resynthesis(dice), "self"), _mouth(dice))
     elif kind == 2:
-        layers = (Layer(replace(swap(dice), sharpen=RESAMPLED + dice.amount(1.0, 2.0)), "donor"),)
+        sharpened = RESAMPLED + dice.amount(1.0, 2.0)
+        recipe = replace(swap(dice), resolution=dice.resolution(100, 140), sharpen=sharpened)
+        layers = (Layer(recipe, "donor"),)
     else:
         layers = (Layer(replace(swap(dice), keep=dice.kept(0.4, 0.6)), "donor"),)
     flicker, feather = dice.amount(0.5, 2.0), dice.between(0.04, 0.08)

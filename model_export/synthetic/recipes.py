@@ -35,6 +35,10 @@ class Dice:
         """A share of the resolution that is left, 1 where there is no trace."""
         return float(self.between(low, high) ** self.strength)
 
+    def resolution(self, low: float, high: float) -> float:
+        """Pixels across the face, more than a face has where there is no trace."""
+        return self.between(low, high) / self.strength
+
     def colour(self, deviation: float) -> tuple[float, float, float]:
         r, g, b = self.strength * self.rng.normal(0, deviation, 3)
         return float(r), float(g), float(b)
@@ -110,7 +114,7 @@ def expression(dice: Dice) -> Recipe:
         "expression",
         aliased=True,
         sharpen=0.2,
-        keep=dice.kept(0.8, 1.0),
+        resolution=dice.resolution(80, 110),
         feather=dice.between(0.05, 0.08),
         grow=dice.between(0.9, 1.0),
         motion=dice.amount(0.018, 0.035),

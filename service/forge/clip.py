@@ -32,6 +32,9 @@ Image = NDArray[np.uint8]
 MASK_SIZE = 192
 """Pixels across the patch in which a mask is drawn."""
 
+CELLS = 36
+"""Squares of a regular pattern across the unit square."""
+
 MOUTH_LAG = 7
 """Frames by which a mouth is late when it comes from the forged clip itself."""
 
@@ -215,9 +218,10 @@ def _aligned(rgb: Image, to_frame: Matrix, size: int) -> Floats:
 
 
 def _checkers(size: int) -> Floats:
-    """What transposed convolutions leave (Odena et al. 2016): -1 and 1 in squares of two pixels,
-    float32 (size, size, 1)."""
-    square = np.arange(size) // 2
+    """What transposed convolutions leave (Odena et al. 2016), float32 (size, size, 1): -1 and 1 in
+    squares, ``CELLS`` of them across the unit square, of two pixels at least."""
+    cell = max(2, round(size / (1 + 2 * PAD) / CELLS))
+    square = np.arange(size) // cell
     return np.asarray(np.add.outer(square, square) % 2 * 2 - 1, dtype=np.float32)[..., None]
 
 

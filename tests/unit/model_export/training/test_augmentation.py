@@ -160,7 +160,10 @@ def test_degradations_befall_their_share_of_clips(name: str, low: float, high: f
 def test_presets_in_a_run_s_file() -> None:
     parse = AugmentationConfig.model_validate
     assert AugmentationConfig() == PRESETS["papers"] == parse("papers")
-    assert parse("code").brightness == (0.7, 1.0)
+    papers = parse("papers")
+    assert (papers.rotation, papers.zoom, papers.flip, papers.channel_shift) == (30, 0.2, 0.5, 50)
+    assert (papers.brightness, parse("code").brightness) == ((0.7, 1.3), (0.7, 1.0))
+    assert not any((papers.jpeg, papers.h264, papers.blur, papers.noise, papers.downscale))
     changed = parse(
         {"preset": "mild", "rotation": 3, "jpeg": {"probability": 1, "low": 9, "high": 9}}
     )
