@@ -203,6 +203,7 @@ class _Run:
             self.board.add_loss(loss, self.at.step)
             self._save()
         if asked:
+            self.world.any(False)  # The others wait until it is saved.
             raise TrainingError(
                 f"stopped at epoch {self.at.epoch}, step {self.at.step} of {self.steps}. "
                 f"{self._kept()} The same command goes on from there"

@@ -34,6 +34,8 @@ def _train_and_die(
         nonlocal calls
         calls += 1
         if calls == call:
+            if name == "save_file":
+                args[1].write_bytes(b"half of a file")
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*args, **kwargs)
 
@@ -79,6 +81,9 @@ def whole(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
         # In the middle of the second, resumed from within it and from its beginning.
         (0.0, TRAINER, "follow", 6),
         (60.0, TRAINER, "follow", 6),
+        # Half of the weights, and half of a checkpoint, are written.
+        (60.0, CHECKPOINT, "save_file", 3),
+        (0.0, CHECKPOINT, "save_file", 3),
         # A file is written but does not have its name yet: each one of an epoch in turn, of which
         # the second is a checkpoint that would go with new weights.
         *((60.0, "pathlib:Path", "replace", call) for call in (2, 3, 4)),
