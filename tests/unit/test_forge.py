@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from service.faces.detector import Detection
-from service.forge import FAMILIES, Donor, Family, Forger, draw_recipe, forge
-from service.forge.alignment import TEMPLATE, side_in_frame, unit_to_frame
+from service.forge import FAMILIES, Donor, Family, Forger, Recipe, draw_recipe, forge
+from service.forge.alignment import (
+    PAD,
+    TEMPLATE,
+    fitting_field,
+    side_in_frame,
+    unit_to_frame,
+)
 
 FRAMES = 5
 
@@ -135,3 +143,38 @@ def test_alignment_finds_turn_and_size() -> None:
     matrix = unit_to_frame(TEMPLATE @ (80 * rotation).T + (10, 20))
     assert side_in_frame(matrix) == pytest.approx(80)
     assert matrix[:2, 2] == pytest.approx([10, 20])
+
+
+def test_fitting_brings_landmarks_to_landmarks() -> None:
+    """The field says, at each of the target's landmarks, how far away the source has it."""
+    other = np.add(TEMPLATE, [[0, 0], [0, 0], [0.04, 0], [0, 0.04], [0, 0]])
+    source, target = TEMPLATE * 80, other * 50
+    size = 300
+    field = fitting_field(source, target, 1.0, size)
+    back = np.linalg.inv(unit_to_frame(target))
+    here = target @ back[:2, :2].T + back[:2, 2]
+    for place, template in zip(here, TEMPLATE, strict=True):
+        x, y = np.rint((place + PAD) * size / (1 + 2 * PAD)).astype(int)
+        assert field[y, x] == pytest.approx(template - place, abs=0.008)
+    half = fitting_field(source, target, 0.5, size)
+    assert half == pytest.approx(field / 2, abs=1e-6)
+    assert fitting_field(source, source, 1.0, size) == pytest.approx(0 * field, abs=1e-6)
+
+
+@pytest.mark.parametrize("trace", [{"tremor": 0.02}, {"pattern": 9.0}, {"aliased": True}])
+def test_traces_of_networks_and_renderers_are_off_until_asked_for(trace: dict[str, float]) -> None:
+    frames, faces = _clip(1, 1)
+    recipe = replace(draw_recipe(np.random.default_rng(4), "expression"), flicker=0.0)
+    assert (recipe.fit, recipe.tremor, recipe.pattern, recipe.aliased) == (0, 0, 0, False)
+
+    def painted(recipe: Recipe) -> NDArray[np.float64]:
+        forger = Forger(np.random.default_rng(0), recipe)
+        images = [forger.paint(frames[0], faces[0], (frames[0], faces[0]))[0] for _ in range(3)]
+        return np.stack(images).astype(np.float64)
+
+    change = painted(replace(recipe, **trace)) - painted(recipe)  # type: ignore[arg-type]
+    assert np.abs(change).mean() > 0.05
+    if "pattern" in trace:
+        # As much lighter as darker, and in the face.
+        assert abs(change.mean()) < np.abs(change).mean() / 5
+        assert not change[:, :, :20].any()
