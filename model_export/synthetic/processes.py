@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -55,6 +56,7 @@ def _results(work: Callable[[T], R], things: Sequence[T], processes: int) -> Ite
 
 
 def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Whoever gives the work ends it.
     cv2.setNumThreads(1)
     Thread(target=_end_with_parent, daemon=True).start()
 
