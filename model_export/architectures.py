@@ -24,9 +24,17 @@ _HEAD_ACTIVATIONS: Mapping[str, HeadActivation] = {"softmax": "softmax", "sigmoi
 class Architecture(ABC):
     """How to rebuild one architecture from the shapes in a Keras file."""
 
-    name: ClassVar[str]
-    published_size: ClassVar[int]
-    """Height and width the published weights were trained with."""
+    detector: ClassVar[type[Detector]]
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.detector.architecture
+
+    @property
+    def published_size(self) -> int:
+        """Height and width the published weights were trained with."""
+        return self.detector.published_size
 
     @abstractmethod
     def build(self, file: KerasFile, size: Size) -> Detector:
@@ -44,8 +52,7 @@ class Architecture(ABC):
 class ClrnetArchitecture(Architecture):
     """CLRNet of any width and depth."""
 
-    name = "clrnet"
-    published_size = 240
+    detector = CLRNet
 
     def build(self, file: KerasFile, size: Size) -> Detector:
         """Width from the stem, blocks of each stage from the kernels of that stage's width."""
@@ -112,8 +119,7 @@ class DenseHeadArchitecture(Architecture):
 class Meso4Architecture(DenseHeadArchitecture):
     """Meso4."""
 
-    name = "meso4"
-    published_size = 256
+    detector = Meso4
 
     def __init__(self) -> None:
         super().__init__(Meso4, pooled_size, channels=16, step=32)
@@ -122,8 +128,7 @@ class Meso4Architecture(DenseHeadArchitecture):
 class MesoInception4Architecture(DenseHeadArchitecture):
     """MesoInception4."""
 
-    name = "mesoinception4"
-    published_size = 256
+    detector = MesoInception4
 
     def __init__(self) -> None:
         super().__init__(MesoInception4, pooled_size, channels=16, step=32)
@@ -132,8 +137,7 @@ class MesoInception4Architecture(DenseHeadArchitecture):
 class ShallowNetV3Architecture(DenseHeadArchitecture):
     """ShallowNetV3."""
 
-    name = "shallownetv3"
-    published_size = 128
+    detector = ShallowNetV3
 
     def __init__(self) -> None:
         super().__init__(ShallowNetV3, unpadded_size, channels=32, step=4)
@@ -142,8 +146,7 @@ class ShallowNetV3Architecture(DenseHeadArchitecture):
 class XceptionArchitecture(Architecture):
     """Keras' Xception with one dense layer on top."""
 
-    name = "xception"
-    published_size = 240
+    detector = Xception
 
     def build(self, file: KerasFile, size: Size) -> Detector:
         """Units from the last dense layer, its activation from the file or, unsaid, softmax."""

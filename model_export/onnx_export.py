@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from model_export import onnx_conv_lstm
 from model_export.detector import Detector
 from model_export.errors import ExportError
-from model_export.scaling import Scaling as Scaling
+from model_export.scaling import Scaling
 from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
 
 PROBABILITY_TOLERANCE = 1e-5

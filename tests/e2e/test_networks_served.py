@@ -1,13 +1,22 @@
-"""Networks unlike the one in the box, from a video to its report."""
+"""Every network as a file: half precision, any batch, and the service's scores are its own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+import torch
+from onnx import TensorProto
 
-from model_export.onnx_export import export
+from model_export.detector import Detector
+from model_export.networks import NAMES
+from model_export.onnx_export import PROBABILITY_TOLERANCE, export, random_clips
 from model_export.scaling import SCALINGS
+from service.classifier.classifier import load_classifier
 from service.engine import DetectionOptions
 from service.local_engine import LocalEngine
 from service.settings import ModelSettings, Settings
@@ -19,28 +28,74 @@ from tests.networks import one_thread as one_thread
 from tests.unit.model_export.test_onnx_export import contract
 
 FRAMES = 42
+SCALING = SCALINGS["imagenet"]
+
+Served = tuple[Detector, Path]
 
 
 @pytest.fixture(scope="module")
-def video() -> bytes:
-    return media.group_video(FRAMES)
+def served(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Served]:
+    """A network by name, and its file with half-precision weights; each is made once."""
+    folder = tmp_path_factory.mktemp("models")
+
+    @cache
+    def make(architecture: str) -> Served:
+        model, size = lively(architecture), SMALL[architecture].size
+        path = folder / f"{architecture}.onnx"
+        told = contract(model, model.clip_length, size, size)
+        report = export(model, path, told, scaling=SCALING, half_weights=True)
+        assert report.probability_difference <= PROBABILITY_TOLERANCE
+        return model, path
+
+    return make
 
 
-def exported(architecture: str, folder: Path) -> Settings:
-    """A service of a small network with random weights."""
-    model, size = small(architecture).eval(), SMALL[architecture].size
-    path = folder / f"{architecture}.onnx"
-    export(
-        model,
-        path,
-        contract(model, model.clip_length, size, size),
-        scaling=SCALINGS["symmetric"],
-    )
-    return Settings(model=ModelSettings(path=path))  # type: ignore[call-arg]
+def lively(architecture: str) -> Detector:
+    """A small network whose batch norms have seen clips, so that its scores differ."""
+    model, size = small(architecture), SMALL[architecture].size
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        model(torch.rand(8, min(model.clip_length, 5), 3, size, size))
+    return model.eval()
 
 
-async def test_twenty_frames_at_a_time(video: bytes, tmp_path: Path) -> None:
-    settings = exported("cnn_lstm", tmp_path)
+@pytest.mark.parametrize("architecture", NAMES)
+@torch.no_grad()
+def test_the_service_scores_what_pytorch_does(
+    architecture: str, served: Callable[[str], Served]
+) -> None:
+    model, path = served(architecture)
+    kernels = [
+        tensor
+        for tensor in onnx.load(path).graph.initializer
+        if len(tensor.dims) > 1 and np.prod(tensor.dims) >= 1024
+    ]
+    assert kernels
+    assert {tensor.data_type for tensor in kernels} == {TensorProto.FLOAT16}
+
+    classifier = load_classifier(path, device="cpu", threads=1)
+    assert classifier.contract.architecture == architecture
+    assert classifier.has_cam == model.has_cam
+    size = SMALL[architecture].size
+    clips = random_clips((5, model.clip_length, size, size, 3), seed=3)
+    scores = classifier.score(clips).fake
+    alone = np.concatenate([classifier.score(clip[None]).fake for clip in clips])
+    np.testing.assert_allclose(alone, scores, atol=1e-6)
+    for parameter in model.parameters():
+        if parameter.ndim > 1 and parameter.numel() >= 1024:
+            parameter.copy_(parameter.half())
+    x = SCALING(torch.from_numpy(clips).permute(0, 1, 4, 2, 3))
+    wanted = model.fake_probability(model(x)).numpy()
+    assert np.ptp(wanted) > 1e-4
+    np.testing.assert_allclose(scores, wanted, atol=PROBABILITY_TOLERANCE)
+
+
+async def test_a_report_on_twenty_frames_at_a_time(served: Callable[[str], Served]) -> None:
+    _, path = served("cnn_lstm")
+    settings = Settings(model=ModelSettings(path=path))  # type: ignore[call-arg]
+    video = media.group_video(FRAMES)
     report = report_of(await detect(settings, video, DetectionOptions(detail="full")))
     assert report.model.architecture == "cnn_lstm"
     assert report.model.clip_length == 20
@@ -49,9 +104,11 @@ async def test_twenty_frames_at_a_time(video: bytes, tmp_path: Path) -> None:
     assert all(0 < face.score < 1 for face in report.faces)
 
 
-async def test_an_autoencoder_over_http(video: bytes, tmp_path: Path) -> None:
-    settings = exported("forensic_transfer", tmp_path)
+async def test_an_autoencoder_over_http(served: Callable[[str], Served]) -> None:
+    _, path = served("forensic_transfer")
+    settings = Settings(model=ModelSettings(path=path))  # type: ignore[call-arg]
     async with client(LocalEngine(settings), settings) as session:
+        video = media.group_video(10)
         response = await session.post("/v1/detections", content=video, headers=OCTETS)
     assert response.status_code == 200
     body = response.json()

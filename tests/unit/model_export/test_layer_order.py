@@ -88,6 +88,13 @@ def test_every_parameter_stands_in_the_list_once(architecture: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("architecture", "own"), [("cnn_lstm", 6), ("dbirnn", 3)])
+def test_a_backbone_can_be_frozen_alone(architecture: str, own: int) -> None:
+    model = small(architecture)
+    frozen = parameters(model.layer_order()[:-own])
+    assert frozen == sum(each.numel() for each in model.get_submodule("backbone").parameters())
+
+
 def test_the_penalty_of_clrnet_is_on_the_kernels_that_keras_penalises() -> None:
     with h5py.File(SMALL / "model.h5") as file:
         config = json.loads(file.attrs["model_config"])

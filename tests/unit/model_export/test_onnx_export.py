@@ -17,7 +17,8 @@ from model_export.detector import Detector
 from model_export.errors import ExportError
 from model_export.import_contract import Provenance, import_contract
 from model_export.keras_import import ImportedModel, import_keras
-from model_export.onnx_export import Scaling, export, random_clips, weights_sha256
+from model_export.onnx_export import export, random_clips, weights_sha256
+from model_export.scaling import Scaling
 from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
 from tests.shared import SHARED, needs_shared
 
