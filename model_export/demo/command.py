@@ -12,41 +12,60 @@ from rich.console import Console
 def train_demo(
     faces: Annotated[
         Path,
-        typer.Argument(help="Folder of MP4 files, one person each.", exists=True, file_okay=False),
+        typer.Argument(help="Folder of videos, one person a file.", exists=True, file_okay=False),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="ONNX file; its card is written beside it.")
     ] = Path("service/models/clrnet-demo.onnx"),
     stills: Annotated[
         Path | None,
-        typer.Option(help="Folder of photographs (JPEG), for training only.", exists=True),
+        typer.Option(
+            help="Folder of photographs of others, for training only.", exists=True, file_okay=False
+        ),
     ] = None,
     work: Annotated[
-        Path, typer.Option(help="Folder for pools, logs and checkpoints; is taken up again.")
+        Path, typer.Option(help="Folder for videos, clips and runs; is taken up again.")
     ] = Path("runs/demo"),
-    runs: Annotated[
-        int, typer.Option(help="Runs of ten frames to forge for training.", min=50)
-    ] = 1200,
-    frame_minutes: Annotated[float, typer.Option(help="Time for single frames.", min=0.1)] = 25.0,
-    clip_minutes: Annotated[float, typer.Option(help="Time for five-frame clips.", min=0.1)] = 24.0,
+    segments: Annotated[
+        int, typer.Option(help="Stretches of two seconds cut out of each video, at most.", min=1)
+    ] = 12,
+    strength: Annotated[
+        float, typer.Option(help="Size of the forgeries' traces, above 0; more is easier.", max=1.5)
+    ] = 1.0,
+    frames: Annotated[
+        int, typer.Option(help="Single frames to train on, real and forged.", min=2)
+    ] = 180_000,
+    clips: Annotated[
+        int, typer.Option(help="Five-frame clips to train on, real and forged.", min=2)
+    ] = 14_000,
     filters: Annotated[int, typer.Option(help="Width of the first stage.", min=4)] = 16,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that forge.", min=1)] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+    processes: Annotated[
+        int, typer.Option(help="Processes that forge and prepare videos.", min=1)
+    ] = 2,
 ) -> None:
     """Train the demonstration model on forgeries of the people in FACES, measure and export it.
 
-    Who trains, validates and tests is fixed by the names of the files. Progress lies in the work
-    folder: pools and finished stages that are there already are used again.
+    Who trains, validates and tests follows from the names of the files. What lies in the work
+    folder already is used again; an interrupted command goes on where it stood.
 
     Example: **deepfake-models train-demo videos/ --stills photos/**
     """
     from model_export.cli import refusals
-    from model_export.demo.recipe import Budget, make_demo_model
 
-    budget = Budget(runs, frame_minutes * 60, clip_minutes * 60, filters, seed, workers)
-    with refusals():
-        contract = make_demo_model(faces, stills, work, output, budget)
     console = Console(highlight=False)
+    with refusals():
+        from model_export.demo.material import Amount
+        from model_export.demo.recipe import Options, make_demo_model
+        from model_export.demo.runs import Effort
+
+        options = Options(
+            Amount(strength=strength, segments=segments, seed=seed),
+            Effort(frames=frames, clips=clips, filters=filters),
+        )
+        contract = make_demo_model(
+            faces, stills, work, output, options, processes=processes, console=console
+        )
     for metric in contract.metrics:
         between = "" if metric.low is None else f" ({metric.low:.3f} to {metric.high:.3f})"
         console.print(f"{metric.name}: {metric.value:.3f}{between}", markup=False)

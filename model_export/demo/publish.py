@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import onnx
+from onnx import helper
+from rich.console import Console
 
-from model_export.clrnet import CLRNet
-from model_export.demo.calibration import calibrate
+from model_export.data.prepared import PreparedDataset
 from model_export.demo.card import write_card
-from model_export.demo.cases import Case
-from model_export.demo.evaluation import (
-    Results,
-    ScoredCase,
-    Scorer,
-    clip_auc,
-    evaluate,
-    reordered,
-    score_cases,
-)
-from model_export.demo.pool import CLIP_LENGTH, INPUT_SIZE, MARGIN
-from model_export.demo.trainer import SCALING
+from model_export.demo.figures import auc, figures, score_all
+from model_export.demo.material import KNOWN, STILL, people
+from model_export.errors import ExportError
+from model_export.evaluation.calibration import calibrate
+from model_export.evaluation.scores import onnx_scorer
 from model_export.onnx_export import export, weights_sha256
-from service import scoring
-from service.classifier.classifier import Classifier, load_classifier
-from service.classifier.contract import Metric, ModelContract, OperatingPoint
+from model_export.scaling import SCALINGS
+from model_export.training.checkpoint import load_run
+from model_export.training.run_folder import RunResult
+from service.classifier.classifier import load_classifier
+from service.classifier.contract import UNKNOWN, Metric, ModelContract, OperatingPoint
 
-NAME = "clrnet-demo"
+VERSION = "2"
 NOTICE = (
     "Demonstration model, trained on a few minutes of video with forgeries made by this project; "
     "not for decisions about real people."
@@ -38,153 +31,92 @@ LICENCE = (
     "Apache-2.0 (weights made by this project; the training videos are short public example "
     "clips and photographs, which are not part of it)"
 )
-ORDERS = {
-    "reversed": (4, 3, 2, 1, 0),
-    "shuffled": (2, 0, 4, 1, 3),
-    "middle frame repeated": (2, 2, 2, 2, 2),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What the metadata says about how the weights came about."""
-
-    version: str
-    trained_on: str
-    strategy: str
+NO_BETTER = "On unseen people this model is not shown to be better than chance."
 
 
 def publish(
-    model: CLRNet,
-    validation: Sequence[Case],
-    test: Sequence[Case],
-    story: Story,
-    output: Path,
-    work: Path,
+    frames: RunResult, clips: RunResult, dataset: PreparedDataset, output: Path, console: Console
 ) -> ModelContract:
-    """Write ``output`` (ONNX) and, beside it, its card. Figures are of the exported file."""
-    draft = work / "draft.onnx"
-    contract = _contract(model, story, OperatingPoint(), ())
-    export(model, draft, contract, scaling=SCALING, half_weights=True)
-    scorer = onnx_scorer(load_classifier(draft, device="cpu"))
-    scored = score_cases(test, scorer)
-    results = evaluate(scored)
-    low = results.clip_auc.low
-    abstain = None
-    if low is None or low <= 0.5:
-        abstain = "On unseen people this model is not shown to be better than chance."
-    point = calibrate(score_cases(validation, scorer), abstain)
-    metrics = [*_auc_metrics(scored, results), *_order_metrics(test, scorer)]
-    metrics += _verdict_metrics(scored, point.model_copy(update={"abstain": None}), results)
-    contract = _contract(model, story, point, metrics)
-    export(model, output, contract, scaling=SCALING, half_weights=True)
-    draft.unlink()
-    write_card(output.with_suffix(".md"), contract, output.stat().st_size)
-    return contract
+    """Write the run ``clips`` as ``output`` (ONNX) and, beside it, its card.
 
-
-def onnx_scorer(classifier: Classifier, batch: int = 16) -> Scorer:
-    """Scores clips as the service does."""
-
-    def score(clips: NDArray[np.uint8]) -> NDArray[np.float64]:
-        parts = [clips[start : start + batch] for start in range(0, len(clips), batch)]
-        return np.concatenate([classifier.score(part).fake.astype(np.float64) for part in parts])
-
-    return score
-
-
-def _contract(
-    model: CLRNet, story: Story, point: OperatingPoint, metrics: Sequence[Metric]
-) -> ModelContract:
-    return ModelContract(
-        name=NAME,
-        version=story.version,
+    Figures are of the very file that is written; the scores of all test clips of known forgeries
+    are in ``test-scores.csv`` of the run's folder. Raises ``EvaluationError`` and ``ExportError``.
+    """
+    model, config = load_run(clips.folder)
+    scaling = SCALINGS[config.model.scaling]
+    made, size = dataset.preparation, config.model.size
+    told = ModelContract(
+        name=config.name,
+        version=VERSION,
         architecture=model.architecture,
-        clip_length=CLIP_LENGTH,
-        input_height=INPUT_SIZE,
-        input_width=INPUT_SIZE,
-        class_order="fake,real",
-        crop_margin=MARGIN,
-        alignment="clip",
-        precision="float16 weights, float32 sums",
-        trained_on=story.trained_on,
-        strategy=story.strategy,
-        operating_point=point,
-        metrics=tuple(metrics),
+        clip_length=made.length,
+        input_height=size,
+        input_width=size,
+        class_order=model.class_order,
+        crop_margin=made.margin,
+        alignment=made.alignment,
+        precision=UNKNOWN,  # The export fills it in.
+        trained_on=trained_on(dataset),
+        strategy=strategy(dataset, frames, clips),
+        operating_point=OperatingPoint(),
+        metrics=(),
         weights_sha256=weights_sha256(model),
         licence=LICENCE,
         notice=NOTICE,
     )
+    draft = clips.folder / "draft.onnx"
+    export(model, draft, told, scaling=scaling, half_weights=True)
+    scores = score_all(onnx_scorer(draft, dataset, "cpu"), dataset, console)
+    scores.test.save(clips.folder / "test-scores.csv")
+    low = auc(scores.test).low
+    point = calibrate(scores.validation)
+    measured = figures(scores, point, dataset)
+    if low is None or low <= 0.5:
+        point = point.model_copy(update={"abstain": NO_BETTER})
+    contract = _tell(draft, output, point, tuple(measured))
+    write_card(output.with_suffix(".md"), contract, output.stat().st_size)
+    return contract
 
 
-UNSEEN = "people seen neither in training nor in validation"
+def _tell(
+    draft: Path, output: Path, point: OperatingPoint, metrics: tuple[Metric, ...]
+) -> ModelContract:
+    """Move the measured file to ``output``, with what was measured; nothing else changes."""
+    told = load_classifier(draft, device="cpu").contract
+    contract = told.model_copy(update={"operating_point": point, "metrics": metrics})
+    graph = onnx.load(draft)
+    helper.set_model_props(graph, contract.dump())
+    partial = output.with_name(f".{output.name}.part")
+    try:
+        onnx.save(graph, partial)
+        partial.replace(output)
+    except OSError as error:
+        raise ExportError(f"{output} cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    draft.unlink()
+    return contract
 
 
-def _auc_metrics(scored: Sequence[ScoredCase], results: Results) -> list[Metric]:
-    """AUC over everybody with intervals, then by family and by person, each with what it is of."""
-
-    def clips(cases: Sequence[ScoredCase]) -> int:
-        return sum(len(case.clips) for case in cases)
-
-    videos = sum(case.fake for case in scored)
-    whole = f"{results.fake_clips} forged and {results.real_clips} real clips of"
-    faces = f"{videos} forged and {len(scored) - videos} real two-second videos of"
-    metrics = [
-        Metric(
-            name=name,
-            value=round(figure.value, 3),
-            data=f"{data} {results.people} {UNSEEN}",
-            low=None if figure.low is None else round(figure.low, 3),
-            high=None if figure.high is None else round(figure.high, 3),
-        )
-        for name, figure, data in (
-            ("clip_auc", results.clip_auc, whole),
-            ("face_auc_2s", results.face_auc, faces),
-        )
-    ]
-    for family, value in results.by_family.items():
-        count = clips([case for case in scored if case.kind == family])
-        data = f"{count} forged and all {results.real_clips} real clips of the test people"
-        metrics.append(Metric(name=f"clip_auc family {family}", value=round(value, 3), data=data))
-    for number, (person, value) in enumerate(results.by_person.items(), start=1):
-        own = [case for case in scored if case.person == person]
-        forged = clips([case for case in own if case.fake])
-        data = f"{forged} forged and {clips(own) - forged} real clips of this person"
-        metrics.append(
-            Metric(name=f"clip_auc test person {number}", value=round(value, 3), data=data)
-        )
-    return metrics
+def trained_on(dataset: PreparedDataset) -> str:
+    """Whom and what it has learnt from, in words."""
+    known = people(dataset, "train")
+    stills = sum(name.startswith(STILL) for name in known)
+    photographs = f" and {stills} photographs" if stills else ""
+    videos = dataset.videos("train", KNOWN)
+    return (
+        f"short public example videos of {len(known) - stills} people{photographs}, forged in "
+        f"{len({row.video.method for row in videos})} ways ({len(videos)} forged videos with "
+        f"{sum(row.clips for row in videos):,} pairs of a real and a forged clip)"
+    )
 
 
-def _order_metrics(test: Sequence[Case], scorer: Scorer) -> list[Metric]:
-    """The clip AUC when frames are put in another order: what the network makes of time."""
-    metrics = []
-    for name, order in ORDERS.items():
-        value = clip_auc(score_cases(reordered(test, order), scorer))
-        metrics.append(
-            Metric(
-                name=f"clip_auc frames {name}",
-                value=round(value, 3),
-                data=f"the same clips, frames in the order {', '.join(map(str, order))}",
-            )
-        )
-    return metrics
-
-
-def _verdict_metrics(
-    scored: Sequence[ScoredCase], point: OperatingPoint, results: Results
-) -> list[Metric]:
-    """How faces of the test people fall on the operating point."""
-    metrics = []
-    for truth in ("forged", "real"):
-        cases = [case for case in scored if case.fake == (truth == "forged")]
-        verdicts = [scoring.verdict(scoring.calibrate(case.face, point), point) for case in cases]
-        for verdict in ("fake", "uncertain", "real"):
-            metrics.append(
-                Metric(
-                    name=f"{truth} faces called {verdict}",
-                    value=round(verdicts.count(verdict) / len(verdicts), 3),
-                    data=f"{len(cases)} {truth} two-second videos of {results.people} test people",
-                )
-            )
-    return metrics
+def strategy(dataset: PreparedDataset, frames: RunResult, clips: RunResult) -> str:
+    """How it has learnt, in words."""
+    return (
+        f"single frames from random weights ({frames.samples:,} images), then five-frame clips "
+        f"({clips.samples:,}); each forged clip beside its real twin; an auxiliary map of the "
+        "forged pixels in training only; averaged weights of the epoch with the lowest loss on "
+        f"{len(people(dataset, 'validation'))} other people, {len(people(dataset, 'test'))} others "
+        "for test"
+    )

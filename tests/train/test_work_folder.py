@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-from tests import media
+from typer.testing import CliRunner
+
+from model_export.cli import app
+from tests.unit.model_export.synthetic.people import photograph_people
 
 
 def test_a_work_folder_of_other_videos_is_refused_in_one_line(tmp_path: Path) -> None:
-    faces, work = tmp_path / "faces", tmp_path / "work"
-    faces.mkdir()
-    work.mkdir()
-    (faces / "somebody.mp4").write_bytes(media.numbered_video(10))
-    (work / "inputs.json").write_text('{"files": {"somebody-else.mp4": 1}}')
-    command = [sys.executable, "-m", "model_export", "train-demo", faces, "--work", work]
-    done = subprocess.run(
-        [*command, "-o", tmp_path / "model.onnx"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    faces, work = photograph_people(tmp_path / "faces"), tmp_path / "work"
+    (work / "videos").mkdir(parents=True)
+    (work / "videos" / "benchmark.json").write_text('{"made_with": {"files": {"else": 1}}}')
+    model = tmp_path / "model.onnx"
+    done = CliRunner().invoke(
+        app, ["train-demo", str(faces), "--work", str(work), "-o", str(model)]
     )
-    assert done.returncode == 1
-    assert "was made from other videos" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert [path.name for path in work.iterdir()] == ["inputs.json"]
+    assert done.exit_code == 1
+    assert "holds a benchmark of other options or videos" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [path.name for path in work.rglob("*")] == ["videos", "benchmark.json"]
+    assert not model.exists()
