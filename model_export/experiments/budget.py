@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from model_export.errors import TrainingError
 from model_export.training.augmentation import AugmentationConfig
-from model_export.training.config import OptimiserConfig, ScheduleConfig, Section
+from model_export.training.config import OptimiserConfig, ScalingName, ScheduleConfig, Section
 
 BUDGETS = Path(__file__).parent / "budgets"
 
@@ -41,7 +40,7 @@ class ModelBudget(Section):
     """A network, the stages that train it from random weights, and those of a transfer."""
 
     options: dict[str, bool | int | float | str | list[int]] = Field(default_factory=dict)
-    scaling: Literal["unit", "centred"] = "unit"
+    scaling: ScalingName = "unit"
     stages: tuple[Stage, ...] = Field(min_length=1)
     transfer: tuple[Stage, ...] = Field(min_length=1)
 
@@ -74,6 +73,16 @@ class Budget(Section):
                 if len(set(names)) != len(names):
                     raise ValueError(f"{architecture}: two stages of one name")
         return self
+
+    def model(self, architecture: str) -> ModelBudget:
+        """The budget of a network. Raises ``TrainingError`` naming those that have one."""
+        try:
+            return self.models[architecture]
+        except KeyError:
+            known = ", ".join(sorted(self.models))
+            raise TrainingError(
+                f"the budget '{self.name}' says nothing of {architecture}, only of {known}"
+            ) from None
 
 
 def load_budget(name_or_path: str) -> Budget:

@@ -100,7 +100,9 @@ def reproduce(
         from model_export.experiments.writing import budget_table, write_outcome
 
         chosen = load_budget(budget)
-        names = networks.split(",") if networks else list(chosen.models)
+        names = [name.strip() for name in networks.split(",")] if networks else list(chosen.models)
+        for name in names:
+            chosen.model(name)
         folder = work or Path("runs") / chosen.name
         console.print(markdown(budget_table(chosen)), markup=False, soft_wrap=True)
         dataset = prepared_benchmark(

@@ -6,6 +6,7 @@ is used again, what was interrupted goes on where it stood.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,13 @@ from pathlib import Path
 from rich.console import Console
 
 from model_export.data.prepared import PreparedDataset
-from model_export.errors import TrainingError
 from model_export.evaluation.scores import ScoreTable, score_run
 from model_export.experiments.budget import Budget, ModelBudget, Stage
 from model_export.experiments.strategy import Strategy
-from model_export.training.checkpoint import load_run
+from model_export.training.checkpoint import WEIGHTS, load_run
 from model_export.training.config import DataConfig, InitConfig, ModelConfig, RunConfig
 from model_export.training.run_folder import RunResult
 from model_export.training.trainer import train
-
-SCORES = "test-scores.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Laboratory:
 
     def train(self, architecture: str, strategy: Strategy, seed: int) -> Trained:
         """Train ``strategy`` and, before it, the model it starts from. Raises ``TrainingError``."""
-        model = self._model(architecture)
+        model = self.budget.model(architecture)
         start = strategy.start
         weights = self.train(architecture, start, seed).folder if start else None
         results = []
@@ -62,7 +60,7 @@ class Laboratory:
     def scores(self, architecture: str, strategy: Strategy, seed: int) -> ScoreTable:
         """P(fake) of every test clip of every method, trained first where it is not yet."""
         trained = self.train(architecture, strategy, seed)
-        path = trained.folder / SCORES
+        path = trained.folder / f"test-scores-{self._stamp(trained.folder)}.csv"
         if path.exists():
             return ScoreTable.load(path)
         model, config = load_run(trained.folder)
@@ -71,6 +69,14 @@ class Laboratory:
         )
         table.save(path)
         return table
+
+    def _stamp(self, run: Path) -> str:
+        """Changes with the weights and with the test clips: scores of others are not used."""
+        digest = hashlib.sha256((run / WEIGHTS).read_bytes())
+        for row in self.dataset.videos("test"):
+            file = self.dataset.path(row.video.id).stat()
+            digest.update(f"{row.video.id} {file.st_size} {file.st_mtime_ns};".encode())
+        return digest.hexdigest()[:12]
 
     def videos(self, strategy: Strategy) -> Mapping[str, int | None]:
         """Forged training videos of each method: all from scratch, few in a transfer."""
@@ -110,15 +116,6 @@ class Laboratory:
             mask_weight=stage.mask_weight,
             average=stage.average,
         )
-
-    def _model(self, architecture: str) -> ModelBudget:
-        try:
-            return self.budget.models[architecture]
-        except KeyError:
-            known = ", ".join(sorted(self.budget.models))
-            raise TrainingError(
-                f"the budget '{self.budget.name}' says nothing of {architecture}, only of {known}"
-            ) from None
 
     def _place(self, architecture: str, strategy: Strategy, seed: int) -> Path:
         return self.folder / architecture / strategy.slug / f"seed-{seed}"

@@ -47,17 +47,19 @@ def compare(scores: Mapping[Kind, ScoresBySeed]) -> list[Comparison]:
 
 
 def verdict(architecture: str, comparisons: Sequence[Comparison]) -> str:
-    """One sentence: whether the claim came out for this network, and where not."""
-    failed = [each for each in comparisons if not each.holds]
+    """One sentence: whether the claim came out for this network, over how many seeds, and how
+    far apart the strategies were."""
     claim = " > ".join(ORDER)
-    if not failed:
-        return f"{architecture}: {claim} came out."
-    parts = [
-        f"{each.better} was not better than {each.worse} "
-        f"({each.difference:+.3f} on average, ahead for {each.wins} of {each.seeds} seeds)"
-        for each in failed
-    ]
-    return f"{architecture}: {claim} did not come out: {'; '.join(parts)}."
+    seeds = max(each.seeds for each in comparisons)
+    over = "one seed, which proves little" if seeds == 1 else f"{seeds} seeds"
+    came = "came out" if all(each.holds for each in comparisons) else "did not come out"
+    gaps = "; ".join(
+        f"{each.better} - {each.worse} {each.difference:+.3f}"
+        f"{'' if each.deviation is None else f' ± {each.deviation:.3f}'}, "
+        f"ahead for {each.wins} of {each.seeds}"
+        for each in comparisons
+    )
+    return f"{architecture}: {claim} {came} over {over} ({gaps})."
 
 
 def _pair(better: Kind, worse: Kind, first: ScoresBySeed, second: ScoresBySeed) -> Comparison:

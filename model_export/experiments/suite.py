@@ -12,7 +12,7 @@ from model_export.evaluation.metrics import measure
 from model_export.evaluation.results import Cost, Result
 from model_export.evaluation.table import ScoreTable
 from model_export.experiments.grid import GridResult, OpenDomainScore, search, strategies
-from model_export.experiments.halves import halves
+from model_export.experiments.halves import balanced, halves
 from model_export.experiments.laboratory import Laboratory, Trained
 from model_export.experiments.plan import KNOWN, OPEN
 from model_export.experiments.strategy import Strategy
@@ -84,11 +84,17 @@ def _search(
 
     def score(strategy: Strategy) -> OpenDomainScore:
         tell(f"grid, {candidates.index(strategy) + 1} of {len(candidates)}: {strategy}")
-        table = _domain(laboratory.scores(architecture, strategy, seed), OPEN)
-        chosen_on, reported_on = halves(table)
-        return OpenDomainScore(*(_f1(each) for each in (chosen_on, reported_on, table)))
+        return open_domain_score(laboratory.scores(architecture, strategy, seed))
 
     return search(candidates, score)
+
+
+def open_domain_score(table: ScoreTable) -> OpenDomainScore:
+    """F1 on the half of the open domain to choose by, on the other half, and on the whole."""
+    whole = balanced(_domain(table, OPEN))
+    first, second = halves(whole)
+    videos = (_forged_videos(first), _forged_videos(second), _forged_videos(whole))
+    return OpenDomainScore(_f1(first), _f1(second), _f1(whole), videos)
 
 
 def _results(
@@ -137,6 +143,10 @@ def _domain(table: ScoreTable, method: str) -> ScoreTable:
     return table.select(methods=[method, REAL])
 
 
+def _forged_videos(table: ScoreTable) -> int:
+    return len(set(table.video[table.fake].tolist()))
+
+
 def _f1(table: ScoreTable) -> float | None:
     """Of clips at 0.5, the papers' criterion; of forged clips alone it would mean nothing."""
-    return measure(table, "clip", draws=2).f1.value
+    return measure(table, "clip", draws=2).f1.value if len(table) else None

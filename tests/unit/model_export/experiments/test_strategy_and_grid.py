@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from model_export.errors import EvaluationError
 from model_export.experiments.grid import OpenDomainScore, pairs, search, strategies
 from model_export.experiments.strategy import Strategy, from_scratch, transfer
 
@@ -61,5 +62,5 @@ def test_among_equals_fewer_methods_win_then_the_first_tried() -> None:
     ]
     same = OpenDomainScore(0.8, None, 0.8)
     assert search(tried, lambda _: same).chosen.strategy == tried[1]
-    with pytest.raises(ValueError, match="no candidate"):
+    with pytest.raises(EvaluationError, match="no candidate"):
         search(tried, lambda _: OpenDomainScore(None, None, None))

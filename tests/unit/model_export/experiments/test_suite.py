@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model_export.data.prepared import PreparedDataset
@@ -11,7 +12,7 @@ from model_export.errors import EvaluationError, TrainingError
 from model_export.evaluation.table import ScoreTable
 from model_export.experiments import grid, plan, suite
 from model_export.experiments.budget import Budget, load_budget
-from model_export.experiments.halves import halves
+from model_export.experiments.halves import balanced, halves
 from model_export.experiments.laboratory import Laboratory
 from model_export.experiments.strategy import from_scratch, transfer
 from model_export.experiments.writing import write_outcome
@@ -90,7 +91,8 @@ def test_a_suite_writes_every_table_and_says_what_came_out(
     page = write_outcome(outcome, laboratory.dataset, BUDGET, "the command", tmp_path / "out")
     text = page.read_text()
     assert "the command" in text
-    assert "meso4: transfer > merge > single" in text
+    assert "over one seed, which proves little" in text
+    assert "stand-ins alone" in text
     assert "Restricted grid" in text
     assert (tmp_path / "out" / "figures" / "open-domain.png").stat().st_size > 5000
     table = (tmp_path / "out" / "tables" / "www21-table6.md").read_text()
@@ -117,6 +119,33 @@ def test_halves_share_nobody_and_swaps_between_them_are_in_neither() -> None:
     assert not sides[0] & sides[1]
     assert sides[0] | sides[1] == set(names)
     assert len(first) == len(second) == 3
+
+
+def test_the_grid_chooses_on_one_half_and_reports_the_other() -> None:
+    """A model that is right about the first half's people and wrong about the others'."""
+    names = [f"person {index}" for index in range(8)]
+    rows = [
+        (f"{label}-{name}", name, method, label, "test", 0, 0, 4, 0.0, 0.2, 0.5)
+        for name in names
+        for label, method in (("fake", plan.OPEN), ("real", "real"))
+    ]
+    table = ScoreTable.of(rows)
+    first = halves(table)[0].people.tolist()
+    right = [(row[3] == "fake") == (row[1] in first) for row in rows]
+    score = suite.open_domain_score(table.scored(np.where(right, 0.9, 0.1)))
+    assert score.chosen_on == 1.0
+    assert score.reported_on == 0.0
+    assert score.whole == pytest.approx(0.5)
+    assert score.videos == (4, 4, 8)
+
+
+def test_what_is_too_many_of_one_kind_is_left_out_evenly() -> None:
+    rows = [
+        (f"v{index}", "ann", "DFW", "fake" if index < 3 else "real", "test", 0, 0, 4, 0.0, 0.2, 0.5)
+        for index in range(10)
+    ]
+    kept = balanced(ScoreTable.of(rows)).video.tolist()
+    assert kept == ["v0", "v1", "v2", "v3", "v6", "v9"]
 
 
 def test_the_budget_in_the_package_holds_five_networks() -> None:
