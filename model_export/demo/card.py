@@ -155,8 +155,8 @@ def _unseen(figures: Mapping[str, Metric]) -> str:
     return (
         f"{_family(families[0])}, was never trained on and stands for a kind of forgery it has not "
         f"met: its clip AUC is {unseen.value:.3f}{between}, that of the others {known:.3f}. It is "
-        "one family, made with the same tools; leaving out each of the others in turn would say "
-        "more and was not done."
+        "one family, made with the same tools, and its videos alone were graded and compressed "
+        "once more; leaving out each of the others in turn would say more and was not done."
     )
 
 

@@ -139,7 +139,9 @@ def _degraded(rows: list[Degraded]) -> Iterator[Metric]:
     for row in rows:
         if row.kind is not None:
             data = "the same clips, degraded after faces were found"
-            yield _metric(f"clip_auc {row.kind} {row.level:g} {UNITS[row.kind]}", row.auc, data)
+            yield _metric(
+                f"clip_auc under {row.kind}, {row.level:g} {UNITS[row.kind]}", row.auc, data
+            )
 
 
 def _verdicts(table: ScoreTable, point: OperatingPoint, what: str) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from model_export.demo.material import KNOWN, STILL, people
 from model_export.errors import ExportError
 from model_export.evaluation.calibration import calibrate
 from model_export.evaluation.scores import onnx_scorer
+from model_export.evaluation.table import ScoreTable
 from model_export.onnx_export import export, weights_sha256
 from model_export.scaling import SCALINGS
 from model_export.training.checkpoint import load_run
@@ -68,14 +69,18 @@ def publish(
     export(model, draft, told, scaling=scaling, half_weights=True)
     scores = score_all(onnx_scorer(draft, dataset, "cpu"), dataset, console)
     scores.test.save(clips.folder / "test-scores.csv")
-    low = auc(scores.test).low
     point = calibrate(scores.validation)
     measured = figures(scores, point, dataset)
-    if low is None or low <= 0.5:
-        point = point.model_copy(update={"abstain": NO_BETTER})
+    point = point.model_copy(update={"abstain": reason_to_abstain(scores.test)})
     contract = _tell(draft, output, point, tuple(measured))
     write_card(output.with_suffix(".md"), contract, output.stat().st_size)
     return contract
+
+
+def reason_to_abstain(test: ScoreTable) -> str | None:
+    """Why the model should never decide, where its test clips do not show that it can."""
+    low = auc(test).low
+    return None if low is not None and low > 0.5 else NO_BETTER
 
 
 def _tell(

@@ -1,5 +1,5 @@
 """The recipe of the model in the box, end to end and tiny: six people of a photograph train,
-validate and test, two of them lend their photograph to training as well."""
+validate and test; pictures of two of them stand for the photographs that only train."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from model_export.data.prepared import PreparedDataset
 from model_export.data.video import REAL
 from model_export.demo import publish as publishing
 from model_export.demo import recipe
-from model_export.demo.card import metric_row
+from model_export.demo.card import metric_row, write_card
 from model_export.demo.material import KNOWN, UNSEEN, Amount, people
 from model_export.demo.recipe import Options, make_demo_model
 from model_export.demo.runs import Effort
@@ -29,7 +29,8 @@ from model_export.evaluation.scores import score_onnx
 from model_export.evaluation.table import ScoreTable
 from service import scoring
 from service.classifier.classifier import Classifier, load_classifier
-from service.classifier.contract import ModelContract
+from service.classifier.contract import Metric, ModelContract
+from tests.unit.model_export.evaluation.made import table_of
 from tests.unit.model_export.synthetic.people import photograph_people
 
 TINY = Options(
@@ -116,8 +117,7 @@ def test_the_figures_are_those_of_the_file_that_is_shipped(
     for verdict in ("fake", "uncertain", "real"):  # A video has one clip here, and one face.
         share = round(called.count(verdict) / len(called), 3)
         assert figure(contract, f"real faces called {verdict}") == share
-    low = contract.metrics[0].low
-    assert (contract.operating_point.abstain is None) == (low is not None and low > 0.5)
+    assert contract.operating_point.abstain == publishing.reason_to_abstain(table)
 
 
 def test_figures_by_person_are_of_whom_the_video_shows(
@@ -166,6 +166,52 @@ def test_the_card_says_what_the_metadata_say(contract: ModelContract, folder: Pa
     assert "*DFW*, synthetic stand-in" in card
     value = figure(contract, "clip_auc unseen family DFW")
     assert f"its clip AUC is {value:.3f}" in card
+
+
+@pytest.mark.parametrize(
+    ("shuffled", "still", "lost_low", "words"),
+    [
+        (0.90, 0.895, 0.001, "five of them help no more than one"),
+        (0.90, 0.80, -0.02, "five of them help no more than one"),
+        (0.895, 0.80, 0.05, "it does not read motion"),
+        (0.80, 0.80, 0.05, "uses the order of frames"),
+    ],
+)
+def test_the_card_claims_of_time_what_was_shown(
+    contract: ModelContract,
+    tmp_path: Path,
+    shuffled: float,
+    still: float,
+    lost_low: float,
+    words: str,
+) -> None:
+    figures = {
+        "clip_auc": (0.9, 0.8),
+        "clip_auc frames shuffled": (shuffled, 0.8),
+        "clip_auc frames middle frame repeated": (still, 0.8),
+        "clip_auc lost with the middle frame repeated": (0.9 - still, lost_low),
+        "real faces called fake": (0.25, 0.1),
+    }
+    metrics = tuple(
+        Metric(name=name, value=value, data="made", low=low, high=1.0)
+        for name, (value, low) in figures.items()
+    )
+    write_card(tmp_path / "card.md", contract.model_copy(update={"metrics": metrics}), 1_000_000)
+    card = (tmp_path / "card.md").read_text()
+    assert words in card
+    assert "25% of the real faces below were called fake" in card
+
+
+def test_a_model_that_is_not_shown_to_be_better_than_chance_abstains() -> None:
+    def table(fake: float) -> ScoreTable:
+        videos = [(f"{who}{kind}", who, kind) for who in "abcdefg" for kind in ("DF", "real")]
+        return table_of(
+            *((id, who, kind, [fake if kind == "DF" else 0.5]) for id, who, kind in videos)
+        )
+
+    assert publishing.reason_to_abstain(table(0.6)) is None
+    assert publishing.reason_to_abstain(table(0.5)) == publishing.NO_BETTER
+    assert publishing.reason_to_abstain(table(0.4)) == publishing.NO_BETTER
 
 
 def test_both_stages_saw_as_many_samples_as_asked(folder: Path, contract: ModelContract) -> None:
