@@ -187,15 +187,15 @@ def _warped(pixels: Image, drawn: _Drawn) -> Image:
 def _coloured(pixels: Image, drawn: _Drawn) -> Image:
     """Channel shift, then brightness, through one table of 256 entries.
 
-    As Keras: the same amount is added to all channels and the result kept between the least and the
-    greatest value there was (here of the clip, so that its frames stay alike); brightness is a
-    factor, kept within 0 and 255.
+    As Keras the same amount is added to all channels. Keras then keeps the result between the least
+    and the greatest value that the image had; here it is kept within 0 and 255, since a clip and
+    its twin differ in those two and must be changed alike. Brightness is a factor.
     """
     if drawn.added == 0 and drawn.factor == 1:
         return pixels
     table = np.arange(256, dtype=np.float64)
     if drawn.added:
-        table = np.clip(table + drawn.added, pixels.min(), pixels.max())
+        table = np.clip(table + drawn.added, 0, 255)
     table = np.rint(np.clip(table * drawn.factor, 0, 255)).astype(np.uint8)
     mapped = cv2.LUT(pixels.reshape(-1, pixels.shape[2], 3), table)
     return np.asarray(mapped, dtype=np.uint8).reshape(pixels.shape)
