@@ -27,6 +27,9 @@ Size = tuple[int, int]
 _SIZE = "size"
 """The constructor's argument for the frames' size, in networks that depend on it."""
 
+_PASSED: set[str] = set()
+"""What was tried and passed: seconds for a deep network, and suites build the same ones often."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -76,8 +79,11 @@ class Network:
             ) from error
 
     def _pass_through(self, size: Size, arguments: Mapping[str, Any]) -> None:
-        """Try the shapes alone, without memory or arithmetic."""
+        """Try the shapes alone, without memory or arithmetic; once for each in a process."""
         without = {name: value for name, value in arguments.items() if name != "weights"}
+        tried = repr((self._name, size, sorted(without.items())))
+        if tried in _PASSED:
+            return
         height, width = size
         with torch.device("meta"):
             model = self.detector(**without).eval()
@@ -88,6 +94,7 @@ class Network:
                     f"frames of {height}x{width} do not pass through {self._name} (its published "
                     f"size is {model.published_size})"
                 ) from error
+        _PASSED.add(tried)
 
 
 NETWORKS: Mapping[str, Network] = {

@@ -129,12 +129,12 @@ def prepare(
     console = Console(stderr=True, highlight=False)
     with refusals():
         from model_export.data.prepare import prepare as prepare_videos
-        from model_export.data.readers import ReaderOptions, read_dataset
+        from model_export.data.readers import ReaderOptions, read
         from model_export.data.report import closing_table
         from model_export.data.worker import CutOptions
         from model_export.errors import DataError
 
-        videos = read_dataset(
+        reading = read(
             dataset,
             ReaderOptions(
                 layout=layout,
@@ -148,8 +148,13 @@ def prepare(
                 separator=separator,
             ),
         )
+        for note in reading.notes:
+            console.print(note, markup=False, soft_wrap=True)
+        if reading.left_out:
+            left_out = f"{len(reading.left_out):,} files are left out"
+            console.print(f"{left_out}: deepfake-models data check says why", soft_wrap=True)
         rows = prepare_videos(
-            videos,
+            list(reading.videos),
             output,
             CutOptions(
                 length=length,

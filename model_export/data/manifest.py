@@ -47,7 +47,7 @@ PARTS: dict[str, Part] = {
 METHOD = "fake"
 """Of fakes whose row names no method."""
 
-_ID = re.compile(rf"[A-Za-z0-9._+-]{{1,{LONGEST}}}")
+_ID = re.compile(rf"[A-Za-z0-9_+-][A-Za-z0-9._+-]{{0,{LONGEST - 1}}}")
 _TOO_MANY = "too many cells"
 
 
@@ -147,9 +147,10 @@ def _label(row: Row) -> tuple[Label, str]:
     if label is None:
         what = f"the label is '{row['label']}'" if row["label"] else "the label is missing"
         raise DataError(f"{row.where}: {what}; it can be real or fake")
-    if row["method"] and (row["method"] == REAL) != (label == "real"):
-        raise DataError(f"{row.where}: the label is {label}, but the method is {row['method']}")
-    return label, REAL if label == "real" else row["method"] or row["dataset"] or METHOD
+    named = row["method"] or (row["dataset"] if label == "fake" else "")
+    if named and (named == REAL) != (label == "real"):
+        raise DataError(f"{row.where}: the label is {label}, but the method is {named}")
+    return label, REAL if label == "real" else named or METHOD
 
 
 def _require_consistent(rows: Sequence[Row], videos: Sequence[LabelledVideo]) -> None:

@@ -18,9 +18,9 @@ _OTHERS = re.compile(r"[^A-Za-z0-9._+-]+")
 
 def identifier(*words: str) -> str:
     """The words joined by ``_`` as an id of ``LabelledVideo``. What had to be changed for that
-    gets a digest of the whole, so that different words never become the same id."""
+    gets a digest of the whole, so that different texts never become the same id."""
     text = "_".join(words)
-    plain = _OTHERS.sub("-", text)
+    plain = _OTHERS.sub("-", text).lstrip(".")
     if plain == text and len(text) <= LONGEST:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]

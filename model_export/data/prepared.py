@@ -18,7 +18,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from model_export.data.video import LabelledVideo, Part
+from model_export.data.split import prove_disjoint
+from model_export.data.video import PARTS, Label, LabelledVideo, Part
 from model_export.errors import DataError
 from service.classifier.contract import Alignment
 
@@ -90,12 +91,17 @@ class VideoClips:
 
 
 class PreparedDataset:
-    """A prepared folder, opened for reading. Raises ``DataError`` naming what is missing."""
+    """A prepared folder, opened for reading. Raises ``DataError`` naming what is missing, or who is
+    in two parts: a folder may have been prepared twice, with different splits."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.preparation = _read_preparation(folder / "dataset.json")
         self.rows: tuple[PreparedVideo, ...] = tuple(read_rows(folder / "videos.csv"))
+        try:
+            prove_disjoint([row.video for row in self.rows])
+        except DataError as error:
+            raise DataError(f"{folder}: {error}") from error
 
     def videos(
         self, part: Part | None = None, methods: Sequence[str] | None = None
@@ -193,6 +199,8 @@ _COLUMNS = (
     *("status", "message", "clips", "frames_decoded", "seconds"),
 )
 _SEPARATOR = ";"
+_LABELS: Mapping[str, Label] = {"real": "real", "fake": "fake"}
+_PARTS: Mapping[str, Part | None] = {"": None, **{part: part for part in PARTS}}
 
 
 def _cells(row: PreparedVideo) -> dict[str, str]:
@@ -203,8 +211,8 @@ def _cells(row: PreparedVideo) -> dict[str, str]:
         "label": video.label,
         "method": video.method,
         "part": video.part or "",
-        "people": _SEPARATOR.join(sorted(video.people)),
-        "sources": _SEPARATOR.join(sorted(video.sources)),
+        "people": _joined(video.people),
+        "sources": _joined(video.sources),
         "twin": video.twin or "",
         "status": row.status,
         "message": row.message,
@@ -214,14 +222,19 @@ def _cells(row: PreparedVideo) -> dict[str, str]:
     }
 
 
+def _joined(names: frozenset[str]) -> str:
+    # A name that holds the separator must not come back as two.
+    return _SEPARATOR.join(sorted(name.replace(_SEPARATOR, ",") for name in names))
+
+
 def _row(cells: dict[str, str], path: Path, line: int) -> PreparedVideo:
     try:
         video = LabelledVideo(
             id=cells["id"],
             location=cells["location"],
-            label="fake" if cells["label"] == "fake" else "real",
+            label=_LABELS[cells["label"]],
             method=cells["method"],
-            part=cast("Part", cells["part"]) if cells["part"] else None,
+            part=_PARTS[cells["part"]],
             people=frozenset(filter(None, cells["people"].split(_SEPARATOR))),
             sources=frozenset(filter(None, cells["sources"].split(_SEPARATOR))),
             twin=cells["twin"] or None,

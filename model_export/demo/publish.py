@@ -11,11 +11,11 @@ from rich.console import Console
 from model_export.data.prepared import PreparedDataset
 from model_export.demo.card import write_card
 from model_export.demo.figures import auc, figures, score_all
-from model_export.demo.material import KNOWN, STILL, people
+from model_export.demo.material import KNOWN, STILL, UNSEEN, people
 from model_export.errors import ExportError
 from model_export.evaluation.calibration import calibrate
 from model_export.evaluation.scores import onnx_scorer
-from model_export.evaluation.table import ScoreTable
+from model_export.evaluation.table import ScoreTable, concatenate
 from model_export.onnx_export import export, weights_sha256
 from model_export.scaling import SCALINGS
 from model_export.training.checkpoint import load_run
@@ -40,8 +40,8 @@ def publish(
 ) -> ModelContract:
     """Write the run ``clips`` as ``output`` (ONNX) and, beside it, its card.
 
-    Figures are of the very file that is written; the scores of all test clips of known forgeries
-    are in ``test-scores.csv`` of the run's folder. Raises ``EvaluationError`` and ``ExportError``.
+    Figures are of the very file that is written; the scores of all test clips are in
+    ``test-scores.csv`` of the run's folder. Raises ``EvaluationError`` and ``ExportError``.
     """
     model, config = load_run(clips.folder)
     scaling = SCALINGS[config.model.scaling]
@@ -68,7 +68,8 @@ def publish(
     draft = clips.folder / "draft.onnx"
     export(model, draft, told, scaling=scaling, half_weights=True)
     scores = score_all(onnx_scorer(draft, dataset, "cpu"), dataset, console)
-    scores.test.save(clips.folder / "test-scores.csv")
+    unseen = scores.unseen.select(methods=UNSEEN)
+    concatenate([scores.test, unseen]).save(clips.folder / "test-scores.csv")
     point = calibrate(scores.validation)
     measured = figures(scores, point, dataset)
     point = point.model_copy(update={"abstain": reason_to_abstain(scores.test)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.progress import Progress
 
 from model_export.data.prepared import PreparedDataset
-from model_export.data.video import Part
+from model_export.data.video import REAL, Part
 from model_export.errors import EvaluationError
 from model_export.evaluation import plots
 from model_export.evaluation.adversary import Attack, attack_table, under_attack
@@ -75,10 +75,13 @@ def evaluate(
         )
 
     def score(
-        transform: Transform | None = None, order: Order | None = None, part: Part = wanted.part
+        transform: Transform | None = None,
+        order: Order | None = None,
+        part: Part = wanted.part,
+        methods: Sequence[str] | None = wanted.methods,
     ) -> ScoreTable:
         return score_videos(
-            *(subject.scorer, dataset, part, wanted.methods, transform, wanted.batch, order),
+            *(subject.scorer, dataset, part, methods, transform, wanted.batch, order),
             progress=progress,
         )
 
@@ -86,7 +89,9 @@ def evaluate(
     if wanted.calibrate:
         if wanted.part == "validation":
             raise EvaluationError("what is calibrated on the validation part is not measured on it")
-        point = calibrate(score(part="validation"), wanted.calibrate)
+        point = calibrate(
+            score(part="validation", methods=_known(subject, wanted)), wanted.calibrate
+        )
     scores = score()
     done = Evaluation(
         subject=subject,
@@ -175,6 +180,15 @@ def _about(evaluation: Evaluation) -> dict[str, str]:
 def _title(evaluation: Evaluation) -> str:
     stand_ins = f" of {STAND_INS}" if is_synthetic(evaluation.origin) else ""
     return f"{evaluation.subject.name}: {evaluation.part} part{stand_ins}"
+
+
+def _known(subject: Subject, wanted: Wanted) -> Sequence[str] | None:
+    """The methods to calibrate on: those the model was trained on, since whoever sets its
+    operating point has no videos of the others."""
+    lineage = subject.lineage
+    if lineage is None:
+        return wanted.methods
+    return [*lineage.trained_on, *lineage.transferred_to, REAL]
 
 
 def _verdicts(scores: ScoreTable, point: OperatingPoint) -> Table:

@@ -95,7 +95,7 @@ class ScheduleConfig(Section):
     ``validation_clips``: so many are validated on (None: all)."""
 
     epochs: int = Field(ge=1)
-    batch: int = Field(ge=1)
+    batch: int = Field(ge=2, multiple_of=2)
     accumulate: int = Field(1, ge=1)
     samples_per_epoch: int | None = Field(None, ge=1)
     warmup_steps: int = Field(0, ge=0)

@@ -220,7 +220,8 @@ class _Run:
             raise TrainingError(
                 f"epoch {self.at.epoch}: the validation loss is {found.loss}. {self._kept()}"
             )
-        rate = self.optimiser.param_groups[0]["lr"]
+        schedule = self.config.schedule
+        rate = rate_at(self.at.step - 1, self.steps, self.config.optimiser.rate, schedule)
         row = self.at.finish_epoch(found, time.monotonic() - started, rate)
         if self.best is None or row.validation_loss < self.best.loss:
             self.best = Best(row.epoch, row.validation_loss)
@@ -244,6 +245,7 @@ class _Run:
         stopped = self._stopped()
         assert stopped is not None
         assert self.best is not None
+        write_log(self.at.rows, self.folder)  # The disk may have been full the last time.
         draw_curves(self.at.rows, self.best.epoch, self.folder)
         write_result(summarise(self.folder, self.at.rows, self.best.epoch, stopped))
         (self.folder / CHECKPOINT).unlink()
