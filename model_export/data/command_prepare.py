@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -89,7 +90,7 @@ def prepare(
         str | None,
         typer.Option(
             help="Where the videos come from, in words; models trained on them say it. "
-            "Default: the dataset's name.",
+            "Default: what a synthetic benchmark says of itself, else the dataset's name.",
             show_default=False,
         ),
     ] = None,
@@ -166,7 +167,7 @@ def prepare(
                 detector=detector,
                 detector_path=detector_path,
             ),
-            origin=origin or _name(dataset.resolve()),
+            origin=origin or _origin(dataset.resolve()),
             processes=processes or len(os.sched_getaffinity(0)),
             stop_on_failure=on_error == "stop",
             console=console,
@@ -178,6 +179,12 @@ def prepare(
             raise DataError(f"not one of {len(rows)} videos gave clips; {rows[0].message}")
 
 
-def _name(dataset: Path) -> str:
-    """A folder's name; a manifest's with its folder's, since most have the same."""
-    return dataset.name if dataset.is_dir() else f"{dataset.parent.name}/{dataset.name}"
+def _origin(dataset: Path) -> str:
+    """What a synthetic benchmark says of itself; else a folder's name, and a manifest's with its
+    folder's, since most have the same."""
+    folder = dataset if dataset.is_dir() else dataset.parent
+    try:
+        said = json.loads((folder / "benchmark.json").read_text())["origin"]
+        return str(said)
+    except (OSError, ValueError, KeyError, TypeError):
+        return dataset.name if dataset.is_dir() else f"{folder.name}/{dataset.name}"

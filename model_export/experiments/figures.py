@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from model_export.evaluation.results import Result
+from model_export.evaluation.tables import STAND_INS, is_synthetic
 from model_export.experiments.plan import KNOWN, OPEN
 
 CHANCE = 0.5
@@ -82,9 +83,7 @@ def _mean_auc(results: Sequence[Result], method: str) -> float:
 
 
 def _short(origin: str) -> str:
-    return (
-        "synthetic stand-ins, not the datasets of these names" if "synthetic" in origin else origin
-    )
+    return f"{STAND_INS}, not the datasets of these names" if is_synthetic(origin) else origin
 
 
 def _save(figure: Figure, path: Path) -> None:

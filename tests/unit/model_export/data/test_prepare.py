@@ -163,7 +163,11 @@ def test_the_command_prepares_a_dataset_and_says_what_became_of_it(
     dataset = PreparedDataset(out)
     assert {row.video.label: row.clips for row in dataset.videos()} == {"real": 2, "fake": 2}
     assert (dataset.preparation.origin, dataset.preparation.size) == ("set", 32)
-    refused = CliRunner().invoke(app, [*call, "--margin", "1.5"])
+    (tmp_path / "set" / "benchmark.json").write_text('{"origin": "a synthetic benchmark"}')
+    again = CliRunner().invoke(app, [*call[:3], str(tmp_path / "again"), *call[4:]])
+    assert again.exit_code == 0, again.output
+    assert PreparedDataset(tmp_path / "again").preparation.origin == "a synthetic benchmark"
+    refused = CliRunner().invoke(app, [*call, "--margin", "1.5", "--origin", "set"])
     assert refused.exit_code == 1
     assert "was prepared with margin 1.3, not 1.5" in " ".join(refused.output.split())
 
