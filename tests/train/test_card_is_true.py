@@ -58,7 +58,7 @@ def test_two_people_are_told_apart_as_the_card_says(tmp_path: Path) -> None:
         # Swaps take their faces from two people instead of six; all else is the same videos.
         card = figures[f"clip_auc test person {tested.index(name) + 1}"]
         assert f"{int(own.fake.sum())} forged and {int((~own.fake).sum())} real" in card.data
-        assert auc(own).value == pytest.approx(card.value, abs=0.05)
+        assert auc(own).value == pytest.approx(card.value, abs=0.1)
     low = figures["clip_auc"].low
     assert low is not None
     assert (auc(table).value or 0) > low - 0.05
