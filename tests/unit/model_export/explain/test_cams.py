@@ -181,7 +181,7 @@ def test_a_run_draws_what_its_network_draws(dataset: PreparedDataset, tmp_path: 
             scaling="centred",
         ),
         data=DataConfig(folder=dataset.folder, videos={"DF": 1}),
-        schedule=ScheduleConfig(epochs=1, batch=1),
+        schedule=ScheduleConfig(epochs=1, batch=2),
     )
     record = RunRecord(
         config=config, preparation=PREPARATION, videos={"DF": 1}, clips=1, data_sha256="0"
