@@ -15,6 +15,7 @@ from model_export.errors import TrainingError
 def repeatable(device: torch.device) -> Iterator[None]:
     """Within, a CPU computes the same bits each time; denormal numbers, which are slow, are 0."""
     before = torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.set_flush_denormal(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(device.type == "cpu" or before)
@@ -22,6 +23,8 @@ def repeatable(device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        torch.set_flush_denormal(False)  # As every process starts; it cannot be asked for.
 
 
 @contextmanager
