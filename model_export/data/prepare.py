@@ -49,8 +49,9 @@ def prepare(
 ) -> list[PreparedVideo]:
     """Cut the clips of all ``videos`` into ``folder`` and give their rows, in the same order.
 
-    Videos that are done are not done again, and a folder is whole at every moment: a run that was
-    killed is taken up by the same call. Rows of other videos in the folder stay.
+    Videos that are done are not done again unless their file was written since, and a folder is
+    whole at every moment: a run that was killed is taken up by the same call. Rows of other videos
+    in the folder stay.
 
     Raises ``DataError`` where the folder was prepared in another way or is being prepared now,
     where it cannot be written (what is done is kept), where the detector is missing, and with
@@ -60,12 +61,12 @@ def prepare(
     preparation = _preparation(options, origin, folder)
     with _alone(folder):
         table = _Table(folder, _opened(folder, preparation))
-        todo = table.take_over(videos)
         by_id = {video.id: video for video in videos}
-        jobs = [Job(video, by_id.get(video.twin or "")) for video in todo]
+        jobs = [Job(video, by_id.get(video.twin or "")) for video in videos]
+        todo = table.take_over(jobs)
         try:
-            with PreparationProgress(len(videos), len(videos) - len(todo), console) as progress:
-                for row in prepare_all(jobs, options, folder, processes):
+            with PreparationProgress(len(jobs), len(jobs) - len(todo), console) as progress:
+                for row in prepare_all(todo, options, folder, processes):
                     table.add(row)
                     progress.add(row)
                     if stop_on_failure and row.status != OK:
@@ -86,16 +87,16 @@ class _Table:
         self.rows = {row.video.id: row for row in rows}
         self._saved_at, self._cost = 0.0, 0.0
 
-    def take_over(self, videos: Sequence[LabelledVideo]) -> list[LabelledVideo]:
-        """Keep what is done of these videos; the others are to do."""
+    def take_over(self, jobs: Sequence[Job]) -> list[Job]:
+        """Keep what is done of these jobs; the others are to do."""
         todo = []
-        for video in videos:
-            row = self.rows.get(video.id)
-            if row is not None and self._is_done(row, video):
+        for job in jobs:
+            row = self.rows.get(job.video.id)
+            if row is not None and self._is_done(row, job):
                 # Labels and parts may have been corrected since.
-                self.rows[video.id] = replace(row, video=video)
+                self.rows[job.video.id] = replace(row, video=job.video)
             else:
-                todo.append(video)
+                todo.append(job)
         return todo
 
     def add(self, row: PreparedVideo) -> None:
@@ -123,10 +124,18 @@ class _Table:
             "kept: make room and repeat the command to go on"
         )
 
-    def _is_done(self, row: PreparedVideo, video: LabelledVideo) -> bool:
+    def _is_done(self, row: PreparedVideo, job: Job) -> bool:
+        """Whether the clips are there and newer than what they were cut from."""
+        video = job.video
         same = (row.video.location, row.video.twin) == (video.location, video.twin)
         whole = row.status == OK and not row.message
-        return same and whole and clips_path(self.folder, video.id).exists()
+        if not (same and whole):
+            return False
+        try:
+            made = clips_path(self.folder, video.id).stat().st_mtime_ns
+        except FileNotFoundError:
+            return False
+        return made >= max(_changed(each) for each in (video, job.twin) if each)
 
     def _save(self, rows: Sequence[PreparedVideo]) -> None:
         began = time.monotonic()
@@ -136,6 +145,15 @@ class _Table:
             raise StorageFailed(error.strerror or str(error)) from error
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - began
+
+
+def _changed(video: LabelledVideo) -> int:
+    """When a video's file was last written, in nanoseconds. One that is gone cannot be prepared
+    anew: what was made of it stays."""
+    try:
+        return os.stat(video.location).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _check(videos: Sequence[LabelledVideo], options: CutOptions) -> None:

@@ -16,6 +16,7 @@ served.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ from model_export.data.video import PARTS, Label, LabelledVideo, Part
 from model_export.errors import DataError
 from service.classifier.contract import Alignment
 
-FORMAT = 1
+FORMAT = 2
 
 Image = NDArray[np.uint8]
 
@@ -68,6 +69,8 @@ class PreparedVideo:
     frames_decoded: int
     seconds: float
     """What preparing it took."""
+    sha256: str = ""
+    """Of the file of its clips, in hexadecimal; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,9 @@ def clips_path(folder: Path, video: str) -> Path:
     return folder / "clips" / f"{video}.safetensors"
 
 
-def write_clips(clips: VideoClips, path: Path) -> None:
-    """Write a video's clips, whole or not at all. Raises ``OSError`` (a full disk, say)."""
+def write_clips(clips: VideoClips, path: Path) -> str:
+    """Write a video's clips, whole or not at all, and give the file's SHA-256 in hexadecimal: equal
+    clips make equal files. Raises ``OSError`` (a full disk, say)."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     values = {field.name: getattr(clips, field.name) for field in fields(clips)}
     arrays = {
@@ -152,7 +156,10 @@ def write_clips(clips: VideoClips, path: Path) -> None:
     }
     try:
         save_file(arrays, part)
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.replace(part, path)
+        return digest
     except SafetensorError as error:
         raise OSError(str(error)) from error
     finally:
@@ -178,7 +185,7 @@ def write_preparation(preparation: Preparation, folder: Path) -> None:
 def write_rows(rows: Iterable[PreparedVideo], path: Path) -> None:
     """Write ``videos.csv``, whole or not at all."""
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="") as file:
+    with part.open("w", newline="", encoding="utf-8", errors=_NAMES) as file:
         writer = csv.DictWriter(file, fieldnames=_COLUMNS)
         writer.writeheader()
         writer.writerows(_cells(row) for row in rows)
@@ -188,7 +195,7 @@ def write_rows(rows: Iterable[PreparedVideo], path: Path) -> None:
 def read_rows(path: Path) -> list[PreparedVideo]:
     """Read ``videos.csv``. Raises ``DataError`` naming the file and line."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8", errors=_NAMES) as file:
             return [_row(cells, path, line) for line, cells in enumerate(csv.DictReader(file), 2)]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
@@ -196,8 +203,10 @@ def read_rows(path: Path) -> list[PreparedVideo]:
 
 _COLUMNS = (
     *("id", "location", "label", "method", "part", "people", "sources", "twin"),
-    *("status", "message", "clips", "frames_decoded", "seconds"),
+    *("status", "message", "clips", "frames_decoded", "seconds", "sha256"),
 )
+# File names are bytes, and those of some datasets are not UTF-8.
+_NAMES = "surrogateescape"
 _SEPARATOR = ";"
 _LABELS: Mapping[str, Label] = {"real": "real", "fake": "fake"}
 _PARTS: Mapping[str, Part | None] = {"": None, **{part: part for part in PARTS}}
@@ -219,6 +228,7 @@ def _cells(row: PreparedVideo) -> dict[str, str]:
         "clips": str(row.clips),
         "frames_decoded": str(row.frames_decoded),
         "seconds": f"{row.seconds:.3f}",
+        "sha256": row.sha256,
     }
 
 
@@ -246,6 +256,7 @@ def _row(cells: dict[str, str], path: Path, line: int) -> PreparedVideo:
             clips=int(cells["clips"]),
             frames_decoded=int(cells["frames_decoded"]),
             seconds=float(cells["seconds"]),
+            sha256=cells["sha256"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}, line {line}: not a row of a prepared dataset") from error

@@ -107,21 +107,20 @@ class VideoCutter:
         began = time.monotonic()
         frames = 0
         clips: list[Clip] = []
-        status, message = OK, ""
+        status, message, digest = OK, "", ""
         try:
             found, summary = self._extract(self._read(job.video))
             frames = summary.frames_decoded
             clips = self._chosen(found, summary)
             twin, message = self._twin(job, clips, summary)
-            self._write(job.video, clips, twin)
+            digest = self._write(job.video, clips, twin)
         except StorageFailed:
             raise
         except Exception as error:
             # One file of thousands must not end the work on the others, whatever is the matter.
             clips, status, message = [], _status(error), f"{_name(job.video)}: {_reason(error)}"
-        return PreparedVideo(
-            job.video, status, message, len(clips), frames, time.monotonic() - began
-        )
+        seconds = time.monotonic() - began
+        return PreparedVideo(job.video, status, message, len(clips), frames, seconds, digest)
 
     def _read(self, video: LabelledVideo) -> bytes:
         if "://" in video.location:
@@ -196,9 +195,9 @@ class VideoCutter:
             raise Unusable("twin", "is damaged in the frames that are needed")
         return np.stack([cut[_place(each)].pixels for each in clips])
 
-    def _write(self, video: LabelledVideo, clips: Sequence[Clip], twin: Image | None) -> None:
+    def _write(self, video: LabelledVideo, clips: Sequence[Clip], twin: Image | None) -> str:
         try:
-            write_clips(as_arrays(clips, twin), clips_path(self._folder, video.id))
+            return write_clips(as_arrays(clips, twin), clips_path(self._folder, video.id))
         except OSError as error:
             raise StorageFailed(error.strerror or str(error)) from error
 

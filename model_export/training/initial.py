@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from torch import Tensor
@@ -25,6 +26,19 @@ def initial_model(config: RunConfig) -> Detector:
     if config.init.inflate:
         inflate(model)
     return model
+
+
+def initial_sha256(config: RunConfig) -> str | None:
+    """SHA-256 of the weights file that a run begins with; None for random weights. Raises
+    ``TrainingError``."""
+    path = config.init.weights
+    if path is None:
+        return None
+    try:
+        with (path / WEIGHTS if path.is_dir() else path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TrainingError(f"init.weights: {path} cannot be read: {error.strerror}") from error
 
 
 def _weights(path: Path, ours: ModelConfig) -> dict[str, Tensor]:

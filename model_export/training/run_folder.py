@@ -25,8 +25,8 @@ RESULT = "result.json"
 
 class RunRecord(BaseModel):
     """``run.json``. ``videos`` counts the training videos of each method, ``real`` among them;
-    ``clips`` those of an epoch; ``data_sha256`` is of which clips are read, and how they were cut;
-    ``devices`` share each step."""
+    ``clips`` those of an epoch; ``data_sha256`` is of the clips that are read and how they were
+    cut, ``init_sha256`` of the weights that the run began with; ``devices`` share each step."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +35,7 @@ class RunRecord(BaseModel):
     videos: dict[str, int]
     clips: int
     data_sha256: str
+    init_sha256: str | None = None
     devices: int = 1
 
 
@@ -128,11 +129,14 @@ def write_result(result: RunResult) -> None:
 
 
 def _decisive(record: RunRecord) -> dict[str, Any]:
-    """What makes it another run. How many processes read the clips does not."""
+    """What makes it another run. How many processes read the clips does not, nor where the weights
+    lie that it began with, or the clips."""
     values = record.model_dump(mode="json")
-    del values["config"]["workers"]
+    del values["config"]["workers"], values["config"]["init"]["weights"]
+    del values["config"]["data"]["folder"]
     return {
         **values["config"],
+        "init.weights' hash": values["init_sha256"],
         "the dataset's hash": values["data_sha256"],
         "the number of devices": values["devices"],
     }

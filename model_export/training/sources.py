@@ -15,6 +15,7 @@ from model_export.networks import NETWORKS
 from model_export.training.augmentation import augment
 from model_export.training.batch import Batch
 from model_export.training.config import RunConfig
+from model_export.training.initial import initial_sha256
 from model_export.training.loader import ClipSource
 from model_export.training.run_folder import RunRecord
 
@@ -92,7 +93,7 @@ def open_sources(config: RunConfig, rank: int, devices: int) -> Sources:
         raise TrainingError(f"an epoch has {batches} batches, too few for {devices} devices")
     if devices > 1:
         batches //= devices  # Every device takes as many; what is over is left out.
-    used = [(row.video.id, row.clips) for row in (*training.used, *validation.used)]
+    used = [(row.video.id, row.sha256) for row in (*training.used, *validation.used)]
     identity = json.dumps([asdict(prepared), used])
     record = RunRecord(
         config=config,
@@ -100,6 +101,7 @@ def open_sources(config: RunConfig, rank: int, devices: int) -> Sources:
         videos=dict(sorted(Counter(row.video.method for row in training.used).items())),
         clips=training.samples,
         data_sha256=hashlib.sha256(identity.encode()).hexdigest(),
+        init_sha256=initial_sha256(config),
         devices=devices,
     )
     steps = -(-batches // config.schedule.accumulate)

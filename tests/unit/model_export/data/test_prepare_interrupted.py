@@ -137,4 +137,8 @@ def test_only_what_failed_or_changed_is_done_again(
     ]  # fmt: skip
     prepared([late], folder)
     assert in_this_process[2] == []
+    film.filmed(tmp_path, "late", 20)
+    (again,) = prepared([late], folder)
+    assert in_this_process[3] == ["late"]
+    assert (again.clips, again.sha256 != rows[3].sha256) == (4, True)
     assert sorted(row.video.id for row in PreparedDataset(folder).rows) == ["a", "c", "e", "late"]

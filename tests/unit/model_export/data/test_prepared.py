@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +39,21 @@ def test_a_label_or_part_that_nobody_knows_is_named_not_guessed(
     table.write_text(table.read_text().replace(f",{old},", f",{new},", 1))
     with pytest.raises(DataError, match=r"videos\.csv, line \d+: not a row"):
         PreparedDataset(folder)
+
+
+def test_a_file_name_that_is_not_utf_8_comes_back_as_it_was(folder: Path) -> None:
+    rows = read_rows(folder / "videos.csv")
+    name = os.fsdecode(b"caf\xe9.mp4")
+    rows[0] = replace(rows[0], video=replace(rows[0].video, location=name), message=name)
+    write_rows(rows, folder / "videos.csv")
+    assert read_rows(folder / "videos.csv")[0] == rows[0]
+
+
+def test_a_row_s_hash_is_that_of_its_file(folder: Path) -> None:
+    dataset = PreparedDataset(folder)
+    for row in dataset.rows:
+        data = dataset.path(row.video.id).read_bytes()
+        assert row.sha256 == hashlib.sha256(data).hexdigest()
 
 
 def test_a_name_with_a_semicolon_stays_one_name(folder: Path) -> None:

@@ -8,6 +8,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ from rich.console import Console
 from torch import Tensor
 
 from model_export.clrnet import CLRNet
+from model_export.data.prepared import (
+    clips_path,
+    read_clips,
+    read_rows,
+    write_clips,
+    write_rows,
+)
 from model_export.errors import TrainingError
 from model_export.training import trainer
 from model_export.training.checkpoint import (
@@ -218,10 +226,32 @@ def test_another_run_s_folder_is_refused_by_name_of_the_setting(data: Path, tmp_
 def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
     data = tiny_dataset(tmp_path / "data", videos=2)
     config = tiny_run(data, schedule__epochs=1)
-    train(config, tmp_path / "run")
-    table = (data / "videos.csv").read_text()
-    (data / "videos.csv").write_text(table.replace(",ok,,3,", ",ok,,2,"))
+    done = train(config, tmp_path / "run")
+    data = data.rename(tmp_path / "elsewhere")
+    moved = tiny_run(data, schedule__epochs=1)
+    assert train(moved, tmp_path / "run") == done
+    rows = read_rows(data / "videos.csv")
+    place = next(place for place, row in enumerate(rows) if row.video.part == "train")
+    clips = read_clips(clips_path(data, rows[place].video.id))
+    clips.pixels[0, 0, 0, 0, 0] ^= 1
+    digest = write_clips(clips, clips_path(data, rows[place].video.id))
+    rows[place] = replace(rows[place], sha256=digest)
+    write_rows(rows, data / "videos.csv")
     with pytest.raises(TrainingError, match="dataset's hash"):
+        train(moved, tmp_path / "run")
+
+
+def test_a_run_does_not_go_on_from_other_weights(data: Path, tmp_path: Path) -> None:
+    first, other = tmp_path / "first", tmp_path / "other"
+    train(tiny_run(data, schedule__epochs=1), first)
+    train(tiny_run(data, schedule__epochs=1, seed=5), other)
+    config = tiny_run(data, schedule__epochs=1, init__weights=str(first))
+    done = train(config, tmp_path / "run")
+    moved = tiny_run(data, schedule__epochs=1, init__weights=str(first.rename(tmp_path / "moved")))
+    assert train(moved, tmp_path / "run") == done
+    with pytest.raises(TrainingError, match=r"init\.weights' hash is"):
+        train(tiny_run(data, schedule__epochs=1, init__weights=str(other)), tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"init\.weights: .*first cannot be read"):
         train(config, tmp_path / "run")
 
 

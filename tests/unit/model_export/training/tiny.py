@@ -42,14 +42,14 @@ def tiny_dataset(folder: Path, videos: int = 4, methods: tuple[str, ...] = ("DF"
         for index in range(videos):
             real = f"{part}-real-{index}"
             pixels = rng.integers(60, 140, (CLIPS, LENGTH, SIZE, SIZE, 3)).astype(np.uint8)
-            rows.append(_row(real, "real", part, None))
-            write_clips(_clips(pixels, None), clips_path(folder, real))
+            digest = write_clips(_clips(pixels, None), clips_path(folder, real))
+            rows.append(_row(real, "real", part, None, digest))
             for method in methods:
                 forged = pixels.copy()
                 forged[:, :, 8:20, 8:20] += 90
-                rows.append(_row(f"{part}-{method}-{index}", method, part, real))
                 path = clips_path(folder, f"{part}-{method}-{index}")
-                write_clips(_clips(forged, pixels), path)
+                digest = write_clips(_clips(forged, pixels), path)
+                rows.append(_row(f"{part}-{method}-{index}", method, part, real, digest))
     write_rows(rows, folder / "videos.csv")
     preparation = Preparation(LENGTH, SIZE, 1.3, "clip", "first", "drawn", "noise with patches")
     write_preparation(preparation, folder)
@@ -74,7 +74,7 @@ def tiny_run(data: Path, **changes: Any) -> RunConfig:
     return parse_config(values, "the test")
 
 
-def _row(name: str, method: str, part: Any, twin: str | None) -> PreparedVideo:
+def _row(name: str, method: str, part: Any, twin: str | None, digest: str) -> PreparedVideo:
     video = LabelledVideo(
         id=name,
         location=f"{name}.mp4",
@@ -85,7 +85,7 @@ def _row(name: str, method: str, part: Any, twin: str | None) -> PreparedVideo:
         sources=frozenset({name}),
         twin=twin,
     )
-    return PreparedVideo(video, "ok", "", CLIPS, 9, 0.1)
+    return PreparedVideo(video, "ok", "", CLIPS, 9, 0.1, digest)
 
 
 def _clips(pixels: Any, twin: Any) -> VideoClips:
