@@ -60,6 +60,10 @@ class Detector(nn.Module, ABC):
         """P(fake) (N,) of logits (N, units)."""
         return self.output.fake_probability(logits)
 
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """Logit of P(fake) (N,) of logits (N, units), finite however sure the network is."""
+        return self.output.log_odds(logits)
+
     def loss(self, x: Tensor, fake: Tensor) -> Tensor:
         """What training lowers: the mean over clips (N, T, 3, H, W), a scalar.
 

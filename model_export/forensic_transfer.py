@@ -74,8 +74,13 @@ class ForensicTransfer(Detector):
 
         Above a half exactly where the paper decides for *fake*; a half where both are silent.
         """
-        fake, real = logits.clamp_min(torch.finfo(logits.dtype).tiny).unbind(dim=1)
+        fake, real = _heard(logits).unbind(dim=1)
         return fake / (fake + real)
+
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """Log-odds (N,): the logarithm of the fake half's activation over the real half's."""
+        fake, real = _heard(logits).log().unbind(dim=1)
+        return fake - real
 
     def reconstruction(self, features: Tensor, fake: Tensor) -> Tensor:
         """Frames (N, 3, H, W) rebuilt from the half of each one's class; ``fake`` (N,) is 0 or 1.
@@ -106,3 +111,8 @@ class ForensicTransfer(Detector):
             ("Conv2d", self.head),
             ("Tanh", None),
         ]
+
+
+def _heard(activations: Tensor) -> Tensor:
+    """Activations of which none is quite silent, so that their shares are numbers."""
+    return activations.clamp_min(torch.finfo(activations.dtype).tiny)

@@ -28,6 +28,11 @@ class Output(ABC):
         """P(fake) (N,) of logits (N, units)."""
 
     @abstractmethod
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """The logarithm of P(fake) / (1 - P(fake)) (N,) of logits (N, units), which never
+        saturates as the probability does."""
+
+    @abstractmethod
     def loss(self, logits: Tensor, fake: Tensor) -> Tensor:
         """Binary cross-entropy of logits (N, units) against labels (N,), a scalar."""
 
@@ -46,6 +51,10 @@ class Softmax(Output):
         """P(fake) (N,) of logits (N, 2)."""
         return torch.softmax(logits, dim=1)[:, FAKE_CLASS]
 
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """Log-odds (N,) of logits (N, 2): their difference."""
+        return logits[:, FAKE_CLASS] - logits[:, REAL_CLASS]
+
     def loss(self, logits: Tensor, fake: Tensor) -> Tensor:
         """Cross-entropy of logits (N, 2)."""
         return F.cross_entropy(logits, _both(fake))
@@ -58,6 +67,10 @@ class Sigmoids(Output):
         """P(fake) (N,): the fake unit's sigmoid; the *real* unit is not looked at."""
         return torch.sigmoid(logits[:, FAKE_CLASS])
 
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """Log-odds (N,): the fake unit's logit."""
+        return logits[:, FAKE_CLASS]
+
     def loss(self, logits: Tensor, fake: Tensor) -> Tensor:
         """Mean over both units' binary cross-entropies."""
         return F.binary_cross_entropy_with_logits(logits, _both(fake))
@@ -69,6 +82,10 @@ class RealSigmoid(Output):
     def fake_probability(self, logits: Tensor) -> Tensor:
         """P(fake) (N,): the logit's sign turns."""
         return torch.sigmoid(-logits[:, 0])
+
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """Log-odds (N,): the logit with its sign turned."""
+        return -logits[:, 0]
 
     def loss(self, logits: Tensor, fake: Tensor) -> Tensor:
         """Binary cross-entropy of the unit."""

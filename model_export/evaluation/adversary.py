@@ -2,8 +2,8 @@
 
 FGSM (Goodfellow et al. 2015) takes one step along the sign of the gradient; PGD (Madry et al.
 2018) many small ones from a random start, each time led back to within epsilon of every pixel. The
-attacker here is the strongest there is: has the weights, and changes the very crops that the
-network sees. Reported, not defended against.
+attacker here has the weights and changes the very crops that the network sees; there are stronger
+attacks than these two. Reported, not defended against.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from model_export.data.video import REAL, Part
 from model_export.detector import Detector
 from model_export.errors import EvaluationError
 from model_export.evaluation.levels import Level
-from model_export.evaluation.metrics import Estimate, measure
+from model_export.evaluation.metrics import Estimate, measure, point_of
 from model_export.evaluation.rendering import Table, with_interval
 from model_export.evaluation.scores import Image, Scorer, network_scorer, resolve, score_videos
 from model_export.evaluation.table import ScoreTable, concatenate
 from model_export.scaling import Scaling
+from service.classifier.contract import OperatingPoint
 
 Kind = Literal["fgsm", "pgd"]
 
@@ -83,7 +84,8 @@ def perturb(
     with _evaluating(model):
         for _ in range(steps):
             changed = changed.detach().requires_grad_()
-            odds = _log_odds(model, scale(changed.permute(0, 1, 4, 2, 3))).sum()
+            # Not of P(fake): where a network is sure, that is flat and would pass for robust.
+            odds = model.log_odds(model(scale(changed.permute(0, 1, 4, 2, 3)))).sum()
             (gradient,) = torch.autograd.grad(odds, changed)
             changed = torch.clamp(changed.detach() + down * size * gradient.sign(), low, high)
     # Epsilon and the clip are whole numbers: rounding cannot leave the range.
@@ -137,13 +139,14 @@ def under_attack(
     methods: Sequence[str] | None = None,
     *,
     level: Level = "clip",
-    threshold: float = 0.5,
+    point: OperatingPoint | None = None,
     length: int | None = None,
     real_too: bool = False,
     draws: int = 1000,
     progress: Progress | None = None,
 ) -> list[Attacked]:
-    """Recall and AUC without attack and under each one. Parameters as in ``score_attacked``."""
+    """Recall and AUC without attack and under each one, measured as everything else is: faces and
+    videos at ``point``, clips as the network scores them. Parameters as in ``score_attacked``."""
     rows = []
     for attack in (None, *attacks):
         table = score_attacked(
@@ -152,13 +155,20 @@ def under_attack(
             real_too=real_too,
             progress=progress,
         )
-        found = measure(table, level, threshold, draws)
+        found = measure(table, level, draws=draws, point=point_of(level, point))
         rows.append(Attacked(attack, found.recall, found.auc))
     return rows
 
 
-def attack_table(rows: Sequence[Attacked], level: Level, *, real_too: bool = False) -> Table:
-    """A row an attack."""
+def attack_table(
+    rows: Sequence[Attacked],
+    level: Level,
+    point: OperatingPoint | None = None,
+    *,
+    real_too: bool = False,
+) -> Table:
+    """A row an attack; ``level`` and ``point`` as in ``under_attack``."""
+    used = point_of(level, point)
     who = "forged clips toward real and real ones toward fake" if real_too else "forged clips alone"
     steps = {row.attack.steps for row in rows if row.attack and row.attack.kind == "pgd"}
     pgd = f" PGD takes {', '.join(map(str, sorted(steps)))} steps." if steps else ""
@@ -174,16 +184,13 @@ def attack_table(rows: Sequence[Attacked], level: Level, *, real_too: bool = Fal
             )
             for row in rows
         ),
-        notes=(f"Attacked: {who}, on the crops the network sees.{pgd} Intervals draw people.",),
+        notes=(
+            f"Attacked: {who}, on the crops the network sees.{pgd} Intervals draw people.",
+            f"Recall is at a threshold of {used.threshold:g} of scores at the operating point."
+            if used
+            else "Recall is at a threshold of 0.5 of the network's own scores.",
+        ),
     )
-
-
-def _log_odds(model: Detector, x: Tensor) -> Tensor:
-    """Log-odds of P(fake) (N,). In double precision: of a network that is sure, P(fake) rounds to 1
-    in single precision and its gradient to nothing, which would pass for robustness."""
-    fake = model.fake_probability(model(x).double())
-    tiny = torch.finfo(torch.float64).tiny
-    return torch.log(fake.clamp(min=tiny)) - torch.log1p(-fake.clamp(max=1 - 2**-53))
 
 
 def _starts(clips: Image, attack: Attack) -> Tensor:

@@ -10,7 +10,7 @@ from model_export.data.video import REAL
 from model_export.evaluation.attackers import ATTACKERS, by_attacker
 from model_export.evaluation.figures import FIGURES
 from model_export.evaluation.levels import LEVELS, Level
-from model_export.evaluation.metrics import Estimate, Measures, measure, spread
+from model_export.evaluation.metrics import Estimate, Measures, measure, point_of, spread
 from model_export.evaluation.rendering import MISSING, Table
 from model_export.evaluation.subject import Lineage
 from model_export.evaluation.table import ScoreTable
@@ -60,7 +60,7 @@ def find(
                 level,
                 draws=draws,
                 seed=seed,
-                point=None if level == "clip" else point,
+                point=point_of(level, point),
             ),
         )
         for level in levels

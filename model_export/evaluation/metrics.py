@@ -114,6 +114,12 @@ def measure_methods(
     }
 
 
+def point_of(level: Level, point: OperatingPoint | None) -> OperatingPoint | None:
+    """The operating point that ``level`` is measured at. It is one of faces, on which verdicts are
+    taken, and of the videos they are in: clips are measured as the network scores them."""
+    return None if level == "clip" else point
+
+
 def calibrate_scores(score: Floats, point: OperatingPoint) -> Floats:
     """Calibrated scores (N,) of raw ones, as the service calibrates."""
     return np.array([calibrated_score(raw, point) for raw in score.tolist()], dtype=np.float64)

@@ -17,7 +17,7 @@ from model_export.evaluation.adversary import Attack, attack_table, under_attack
 from model_export.evaluation.calibration import How, calibrate, save_point, verdict_shares
 from model_export.evaluation.findings import Finding, as_json, every_figure, find, summary
 from model_export.evaluation.levels import LEVELS, Level
-from model_export.evaluation.metrics import difference, measure
+from model_export.evaluation.metrics import difference, measure, point_of
 from model_export.evaluation.orders import ORDERS, Order
 from model_export.evaluation.rendering import Table, markdown, with_interval, write_table
 from model_export.evaluation.robustness import robustness, robustness_table
@@ -120,12 +120,13 @@ def evaluate(
             *(network.detector, network.scaling, dataset, wanted.part, wanted.attacks),
             wanted.methods,
             level=level,
+            point=point,
             length=network.length,
             real_too=wanted.attack_real,
             draws=wanted.draws,
             progress=progress,
         )
-        done.tables["attacks"] = attack_table(attacked, level, real_too=wanted.attack_real)
+        done.tables["attacks"] = attack_table(attacked, level, point, real_too=wanted.attack_real)
         done.figures["attacks"] = plots.attack_curves(attacked, title)
     return done
 
@@ -235,7 +236,6 @@ def _pictures(
     roc = plots.roc_curves(scores, level, title)
     if roc is not None:
         yield "roc", roc
-    shown = None if level == "clip" else point
-    reliability = plots.reliability(scores, level, title, shown)
+    reliability = plots.reliability(scores, level, title, point_of(level, point))
     if reliability is not None:
         yield "reliability", reliability

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -34,6 +36,9 @@ def test_the_half_that_is_more_active_decides(model: ForensicTransfer) -> None:
         activations = model.classify(latent(fake, real))
         assert activations[0].tolist() == pytest.approx([fake, real])
         assert model.fake_probability(activations).item() == pytest.approx(wanted)
+    activations = model.classify(latent(0.6, 0.2))
+    assert model.log_odds(activations).item() == pytest.approx(math.log(3))
+    assert math.isfinite(model.log_odds(model.classify(latent(3.0, 0.0))).item())
 
 
 def test_a_frame_is_rebuilt_from_its_own_half_alone(model: ForensicTransfer) -> None:

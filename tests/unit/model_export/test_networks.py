@@ -80,6 +80,17 @@ def test_the_loss_is_the_cross_entropy_of_the_probability(output: Output, logits
 
 
 @OUTPUTS
+def test_log_odds_are_those_of_the_probability_and_do_not_saturate(
+    output: Output, logits: Tensor
+) -> None:
+    probability = output.fake_probability(logits.double())
+    torch.testing.assert_close(output.log_odds(logits.double()), torch.logit(probability))
+    sure = 1000 * logits
+    assert torch.isfinite(output.log_odds(sure)).all()
+    torch.testing.assert_close(output.log_odds(sure), 1000 * output.log_odds(logits))
+
+
+@OUTPUTS
 def test_a_sure_mistake_has_a_finite_loss_and_a_slope(output: Output, logits: Tensor) -> None:
     sure = torch.tensor([[-500.0, 500.0], [500.0, -500.0]])[:, -logits.shape[1] :]
     sure.requires_grad_()

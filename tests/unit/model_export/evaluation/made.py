@@ -136,6 +136,9 @@ class Brightness(Detector):
     def fake_probability(self, logits: Tensor) -> Tensor:
         return torch.sigmoid(logits[:, 0])
 
+    def log_odds(self, logits: Tensor) -> Tensor:
+        return logits[:, 0]
+
     def keras_layers(self) -> Iterator[nn.Module]:
         return iter(())
 

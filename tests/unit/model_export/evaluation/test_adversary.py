@@ -26,6 +26,7 @@ from model_export.evaluation.adversary import (
 from model_export.evaluation.rendering import markdown
 from model_export.evaluation.scores import network_scorer, score_run
 from model_export.onnx_export import random_clips
+from service.classifier.contract import OperatingPoint
 from tests.unit.model_export.evaluation.made import Brightness, grey, prepared
 
 Image = NDArray[np.uint8]
@@ -96,8 +97,8 @@ def test_pgd_finds_what_one_step_does_not(network: CLRNet) -> None:
 
 
 def test_a_network_that_is_sure_still_has_a_gradient() -> None:
-    # In single precision P(fake) of log-odds 30 is 1, whose gradient is nothing.
-    network = Brightness(slope=60.0)
+    # P(fake) of log-odds 200 is 1 in any precision, and its gradient nothing.
+    network = Brightness(slope=400.0)
     clips = grey(1, 255)
     assert network_scorer(network, "unit").score(clips) == 1
     changed = perturb(network, "unit", clips, Attack("fgsm", 8), toward_real=True)
@@ -169,6 +170,23 @@ def test_what_is_left_under_attack(dataset: PreparedDataset) -> None:
     assert "| none |  | 1.000 (1.000 to 1.000) |" in text
     assert "| FGSM | 64/255 | 0.000" in text
     assert "forged clips alone" in text
+    assert "Recall is at a threshold of 0.5 of the network's own scores." in text
+
+
+def test_recall_under_attack_is_at_the_operating_point(dataset: PreparedDataset) -> None:
+    # Every face is called fake there, so no attack of 16 steps takes any recall.
+    point = OperatingPoint(offset=5.0, threshold=0.6, uncertain_high=0.7)
+    attacks = [Attack("fgsm", 16)]
+    for level, wanted in (("clip", [1, 0]), ("face", [1, 1]), ("video", [1, 1])):
+        rows = under_attack(
+            *(Brightness(), "unit", dataset, "test", attacks, ["DF"]),
+            level=level,
+            point=point,
+            draws=20,
+        )
+        assert [row.recall.value for row in rows] == wanted
+        text = markdown(attack_table(rows, level, point))
+        assert ("threshold of 0.6 of scores at the operating point" in text) == (level != "clip")
 
 
 def test_attacks_that_are_none_are_refused(dataset: PreparedDataset) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,8 +19,9 @@ from model_export.evaluation.adversary import Attack
 from model_export.evaluation.calibration import calibrate, load_point
 from model_export.evaluation.command import evaluate as command
 from model_export.evaluation.plots import histograms, reliability, roc_curves
+from model_export.evaluation.rendering import with_interval
 from model_export.evaluation.report import Wanted, evaluate
-from model_export.evaluation.scores import score_onnx
+from model_export.evaluation.scores import score_onnx, score_videos
 from model_export.evaluation.subject import open_subject
 from model_export.evaluation.table import COLUMNS, ScoreTable
 from tests.onnx_models import CONTRACT, brightness_model
@@ -173,6 +176,26 @@ def test_the_models_own_operating_point_is_used(dataset: PreparedDataset, tmp_pa
 def test_attacks_need_the_network(dataset: PreparedDataset, model: Path) -> None:
     with pytest.raises(EvaluationError, match=r"bright\.onnx is no run's folder"):
         evaluate(open_subject(model, dataset), dataset, Wanted(attacks=(Attack("fgsm", 1),)))
+
+
+def test_recall_under_no_attack_is_that_of_the_report(
+    dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    subject = open_subject(write_run(tmp_path / "run", dataset, ["NT"], seed=1), dataset, "cpu")
+    own = float(np.median(score_videos(subject.scorer, dataset, "test").score))
+    for offset in (-math.log(own / (1 - own)), 20.0):
+        told = replace(
+            subject, point=CONTRACT.operating_point.model_copy(update={"offset": offset})
+        )
+        wanted = Wanted(level="face", attacks=(Attack("fgsm", 1),), draws=20)
+        done = evaluate(told, dataset, wanted)
+        recall = next(
+            each.measures.recall
+            for each in done.findings
+            if each.group == "all" and each.measures.level == "face"
+        )
+        assert recall.value not in (None, 0)
+        assert done.tables["attacks"].rows[0][2] == with_interval(recall)
 
 
 def test_pictures_of_one_class() -> None:
