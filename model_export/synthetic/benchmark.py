@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections import Counter
@@ -20,11 +21,14 @@ from model_export.synthetic.jobs import jobs
 from model_export.synthetic.methods import METHODS
 from model_export.synthetic.people import Person, Ratios, find_people, find_stills
 from model_export.synthetic.processes import in_processes
-from model_export.synthetic.production import Row, Workshop, produce, write
+from model_export.synthetic.production import Row, Workshop, lost, produce, write
 from model_export.synthetic.segments import Sighting, look
 
-VERSION = 1
-"""Of what the methods draw: it changes when the same options give other videos."""
+VERSION = 2
+"""Of how videos are made. To be raised with every change after which the same files and options
+give other videos, in recipes, methods, recordings or what is drawn: a folder that was begun before
+is then refused, where half of it would be made in another way. 2: the recipes' traces as they are
+documented."""
 
 ORIGIN = (
     "a synthetic benchmark: real faces, forged by deepfake-models with plain image processing; its "
@@ -68,8 +72,9 @@ def synthesise(
 
     Writes ``videos/real/<id>.mp4``, ``videos/<METHOD>/<id>.mp4``, ``manifest.csv``, ``report.csv``
     and ``benchmark.json``; what is there already is kept. A file without a face, or that cannot be
-    read, is a row of the report and everything else goes on; with ``strict`` it ends the work. The
-    bytes of a video depend on the files of the people and the options, not on ``processes``.
+    read, or on which a process dies, is a row of the report and everything else goes on; with
+    ``strict`` it ends the work. The bytes of a video depend on the files of the people and the
+    options, not on ``processes``.
 
     Raises ``DataError`` for unknown methods, too few people, a folder made with other options or
     files, where nothing can be made, and where a file cannot be written.
@@ -78,10 +83,11 @@ def synthesise(
     people = find_people(faces, options.ratios, options.seed)
     lenders = find_stills(stills) if stills else []
     everybody = [*people, *lenders]
-    _begin(output, options, everybody)
+    _require_names_apart(everybody)
+    made_with = _begin(output, options, everybody)
 
     search = partial(_sighting, options, output / "faces")
-    found = in_processes(search, everybody, processes, "finding faces", console)
+    found = in_processes(search, _crashed, everybody, processes, "finding faces", console)
     sightings = {person.name: sighting for person, sighting in zip(everybody, found, strict=True)}
     rows = [_row(person, sightings[person.name]) for person in everybody]
     _refuse(rows, strict)
@@ -89,8 +95,9 @@ def synthesise(
     todo = list(jobs(people, lenders, sightings, options.methods, options.seed))
     if not todo:
         raise DataError(f"{faces}: no file shows one face for {options.frames} frames")
-    work = partial(produce, Workshop(output, options.frames, options.strength, options.seed))
-    for made in in_processes(work, todo, processes, "forging", console):
+    workshop = Workshop(output, options.frames, options.strength, options.seed)
+    work, given_up = partial(produce, workshop), partial(lost, workshop)
+    for made in in_processes(work, given_up, todo, processes, "forging", console):
         rows.extend(made)
     _refuse(rows, strict)
 
@@ -98,7 +105,7 @@ def synthesise(
     videos = tuple(video for job in todo for video in job.videos() if video.id in there)
     write(output / "manifest.csv", _manifest(videos))
     write(output / "report.csv", _csv([field.name for field in fields(Row)], map(asdict, rows)))
-    _describe(output, videos)
+    _describe(output, videos, made_with)
     return Made(videos, tuple(row for row in rows if row.status != "ok"))
 
 
@@ -111,20 +118,36 @@ def _check(options: Options) -> None:
         raise DataError(f"{asked}; there are {', '.join(METHODS)}")
 
 
-def _begin(output: Path, options: Options, people: Sequence[Person]) -> None:
-    """Make the folders; refuse those of another benchmark, since its videos would be kept."""
-    inputs = {
-        "version": VERSION,
-        "options": asdict(options),
-        "files": {person.name: person.path.stat().st_size for person in people},
-    }
+def _require_names_apart(people: Sequence[Person]) -> None:
+    names: dict[str, Person] = {}
+    for person in people:
+        other = names.setdefault(person.name, person)
+        if other is not person:
+            raise DataError(f"{other.path} and {person.path} would both be {person.name}")
+
+
+def _begin(output: Path, options: Options, people: Sequence[Person]) -> dict[str, Any]:
+    """Make the folders; refuse those of another benchmark, since its videos would be kept. Returns
+    what identifies this one."""
+    files = {person.name: _digest(person.path) for person in people}
     path = output / "benchmark.json"
-    inputs = json.loads(json.dumps(inputs))
+    # Through JSON, which knows no tuples, so that it equals what is read back.
+    inputs: dict[str, Any] = json.loads(
+        json.dumps({"version": VERSION, "options": asdict(options), "files": files})
+    )
     if path.exists():
-        if _known(path) != inputs:
-            raise DataError(
-                f"{output} holds a benchmark of other options or videos; choose another folder"
-            )
+        there = _known(path)
+        known = dict(there.get("files", {}))
+        # A file that cannot be read, now or then, may be the same one.
+        inputs["files"] = {name: digest or known.get(name) for name, digest in files.items()}
+        there["files"] = {name: digest or files.get(name) for name, digest in known.items()}
+        for key, of_what in (
+            ("version", "an older version"),
+            ("options", "other options"),
+            ("files", "other videos"),
+        ):
+            if there.get(key) != inputs[key]:
+                raise DataError(f"{output} holds a benchmark of {of_what}; choose another folder")
     elif (output / "videos").exists():
         raise DataError(f"{output} holds videos that are not of a benchmark; choose another folder")
     try:
@@ -134,11 +157,23 @@ def _begin(output: Path, options: Options, people: Sequence[Person]) -> None:
         raise DataError(f"{output} cannot be written: {error.strerror}") from error
     if not path.exists():
         write(path, _json({"origin": ORIGIN, "made_with": inputs}))
+    return inputs
 
 
-def _known(path: Path) -> Any:
+def _digest(path: Path) -> str | None:
+    """SHA-256 in hexadecimal of a file that can be read. Size and time would not do: another file
+    can have the same size, and a copy has another time. Reading costs little beside MTCNN."""
     try:
-        return json.loads(path.read_text())["made_with"]
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _known(path: Path) -> dict[str, Any]:
+    try:
+        made_with: dict[str, Any] = json.loads(path.read_text())["made_with"]
+        return dict(made_with)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} does not describe a benchmark; choose another folder") from error
 
@@ -150,10 +185,14 @@ def _sighting(options: Options, folder: Path, person: Person) -> Sighting:
         return Sighting.from_json(json.loads(path.read_text()))
     except FileNotFoundError:
         sighting = look(person, options.frames, options.segments)
-    # What could not be read may be there the next time.
+    # What could not be read may be there the next time. (What crashed never comes here.)
     if sighting.status != "unreadable":
         write(path, json.dumps(sighting.to_json()).encode())
     return sighting
+
+
+def _crashed(person: Person) -> Sighting:
+    return Sighting("crashed", f"{person.path}: the process that looked for faces in it died")
 
 
 def _row(person: Person, sighting: Sighting) -> Row:
@@ -188,7 +227,7 @@ def _manifest(videos: Sequence[LabelledVideo]) -> bytes:
     )
 
 
-def _describe(output: Path, videos: Sequence[LabelledVideo]) -> None:
+def _describe(output: Path, videos: Sequence[LabelledVideo], made_with: dict[str, Any]) -> None:
     path = output / "benchmark.json"
     counts = {
         part: dict(sorted(Counter(v.method for v in videos if v.part == part).items()))
@@ -202,7 +241,7 @@ def _describe(output: Path, videos: Sequence[LabelledVideo]) -> None:
                 "origin": ORIGIN,
                 "methods": {name: METHODS[name].words for name in METHODS if name in methods},
                 "videos": counts,
-                "made_with": _known(path),
+                "made_with": made_with,
             }
         ),
     )
@@ -213,7 +252,8 @@ def _csv(columns: Sequence[str], rows: Any) -> bytes:
     writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode()
+    # File names are bytes, and not all are UTF-8.
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _json(values: dict[str, Any]) -> bytes:

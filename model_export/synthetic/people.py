@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from model_export.data.naming import SUFFIXES
 from model_export.data.video import PARTS, Part
 from model_export.errors import DataError
 
-VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
 PHOTOGRAPHS = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 
 Ratios = tuple[float, float, float]
@@ -40,12 +40,8 @@ def find_people(folder: Path, ratios: Ratios, seed: int) -> list[Person]:
     the rest train; ``ratios`` are the shares of train, validation and test. Every part that has a
     share gets somebody. Raises ``DataError`` where there are too few people, or two of one name.
     """
-    paths = _files(folder, VIDEOS | PHOTOGRAPHS)
-    names = {name: path for path in reversed(paths) for name in [_name(path)]}
-    for path in paths:
-        if names[_name(path)] != path:
-            raise DataError(f"{path} and {names[_name(path)].name} have one name; rename one")
-    counts = _counts(len(paths), ratios, folder)
+    names = _names(_files(folder, SUFFIXES | PHOTOGRAPHS))
+    counts = _counts(len(names), ratios, folder)
     ordered = sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
     tests, validates = counts["test"], counts["test"] + counts["validation"]
     parts: dict[str, Part] = {
@@ -57,11 +53,11 @@ def find_people(folder: Path, ratios: Ratios, seed: int) -> list[Person]:
 
 def find_stills(folder: Path) -> list[Person]:
     """The photographs in ``folder``, lenders of faces to training videos alone: who is on them is
-    not known. Raises ``DataError`` where there are none."""
-    stills = [Person(f"still-{_name(path)}", path, "train") for path in _files(folder, PHOTOGRAPHS)]
-    if not stills:
+    not known. Raises ``DataError`` where there are none, or two of one name."""
+    names = _names(_files(folder, PHOTOGRAPHS), "still-")
+    if not names:
         raise DataError(f"{folder} holds no photographs ({', '.join(sorted(PHOTOGRAPHS))})")
-    return stills
+    return [Person(name, path, "train") for name, path in names.items()]
 
 
 def generator(seed: int, *words: str) -> np.random.Generator:
@@ -78,8 +74,16 @@ def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     )
 
 
-def _name(path: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", path.stem)[:80]
+def _names(paths: Sequence[Path], prefix: str = "") -> dict[str, Path]:
+    """Files by names that are fit for an id. Different files can have one: what is made of the
+    second would overwrite what is made of the first."""
+    names: dict[str, Path] = {}
+    for path in paths:
+        name = prefix + re.sub(r"[^A-Za-z0-9._+-]+", "-", path.stem)[:80]
+        other = names.setdefault(name, path)
+        if other != path:
+            raise DataError(f"{other} and {path.name} have one name, {name}; rename one")
+    return names
 
 
 def _counts(people: int, ratios: Ratios, folder: Path) -> dict[Part, int]:

@@ -1,12 +1,13 @@
-"""The same work on many things, on several processes, with a bar to watch."""
+"""The same work on many things, in other processes, with a bar to watch."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from threading import Thread
 from typing import TypeVar
@@ -22,10 +23,19 @@ R = TypeVar("R")
 
 
 def in_processes(
-    work: Callable[[T], R], things: Sequence[T], processes: int, title: str, console: Console
+    work: Callable[[T], R],
+    lost: Callable[[T], R],
+    things: Sequence[T],
+    processes: int,
+    title: str,
+    console: Console,
 ) -> list[R]:
-    """``work`` on every thing, results in order. One process is this one; others are spawned, so
-    that ``work`` and things must be picklable. Raises ``DataError`` where a process dies."""
+    """``work`` on every thing, results in order. Processes are spawned, a single one too, so that
+    ``work`` and things must be picklable.
+
+    Where a process dies, the thing it worked on gives what ``lost`` says of it here, and another
+    process takes its place. Raises ``DataError`` where none can start.
+    """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -33,26 +43,56 @@ def in_processes(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        results = _results(work, things, processes)
-        return list(progress.track(results, total=len(things), description=title))
+        results = _results(work, lost, things, min(processes, len(things)))
+        found = dict(progress.track(results, total=len(things), description=title))
+    return [found[place] for place in range(len(things))]
 
 
-def _results(work: Callable[[T], R], things: Sequence[T], processes: int) -> Iterator[R]:
-    if processes <= 1:
-        yield from map(work, things)
-        return
-    # Forked children would lack the threads OpenCV and x264 have started here.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_begin)
+def _results(
+    work: Callable[[T], R], lost: Callable[[T], R], things: Sequence[T], processes: int
+) -> Iterator[tuple[int, R]]:
+    """Places and results as they are done. Each process is a pool of its own: of a pool that is
+    shared, nobody can tell which thing a process died on."""
+    waiting = deque(enumerate(things))
+    crew = [_process() for _ in range(processes)]
+    idle = list(crew)
+    running: dict[Future[R], tuple[int, ProcessPoolExecutor]] = {}
     try:
-        yield from pool.map(work, things)
-    except BrokenProcessPool:
-        raise DataError(
-            "a process died while it worked (out of memory, or a damaged video); run the command "
-            "again to go on, with fewer processes"
-        ) from None
+        while waiting or running:
+            while waiting and idle:
+                place, thing = waiting.popleft()
+                process = idle.pop()
+                running[process.submit(work, thing)] = place, process
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                place, process = running.pop(future)
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    crew.remove(process)
+                    process = _proven()
+                    crew.append(process)
+                    result = lost(things[place])
+                idle.append(process)
+                yield place, result
     finally:
-        pool.shutdown(cancel_futures=True)
+        for process in crew:
+            process.shutdown(cancel_futures=True)
+
+
+def _process() -> ProcessPoolExecutor:
+    # Forked ones would lack the threads OpenCV and x264 have started here.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, context, initializer=_begin)
+
+
+def _proven() -> ProcessPoolExecutor:
+    """One that has started: where none can, no file is to blame."""
+    process = _process()
+    try:
+        process.submit(abs, 0).result()
+    except BrokenProcessPool:
+        raise DataError("a process died as soon as it started: is memory short?") from None
+    return process
 
 
 def _begin() -> None:

@@ -13,8 +13,7 @@ from model_export.synthetic.forging import Recording, finish, forge_segment
 from model_export.synthetic.jobs import Job
 from model_export.synthetic.methods import METHODS
 from model_export.synthetic.people import generator
-from model_export.synthetic.segments import read
-from service.errors import ServiceError
+from model_export.synthetic.segments import Unusable, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +42,43 @@ class Row:
 def produce(workshop: Workshop, job: Job) -> list[Row]:
     """The videos of one stretch; those that are there already are kept. Raises ``DataError`` where
     one cannot be written."""
-    failed: dict[str, tuple[str, str]] = {}
-    missing = []
-    for video in job.videos():
-        if _swaps(video) and job.donor is None:
-            message = f"{video.id}: nobody else in {job.person.part} can lend a face"
-            failed[video.id] = "no_donor", message
-        elif not (workshop.folder / video.location).exists():
-            missing.append(video)
+    failed: tuple[str, str] | None = None
+    missing = _missing(workshop, job)
     try:
         _make(workshop, job, missing)
-    except OSError as error:
-        failed |= {video.id: ("unreadable", str(error.strerror)) for video in missing}
-    except ServiceError as error:
-        failed |= {video.id: (error.code, error.detail) for video in missing}
+    except Unusable as error:
+        failed = error.status, str(error)
+    return _rows(job, missing, failed)
+
+
+def lost(workshop: Workshop, job: Job) -> list[Row]:
+    """The rows of a stretch on which the process died: what it had made until then is kept."""
+    lender = f" or {job.donor[0].path}" if job.donor else ""
+    reason = f"{job.person.path}{lender}: the process that forged it died"
+    return _rows(job, _missing(workshop, job), ("crashed", reason))
+
+
+def _missing(workshop: Workshop, job: Job) -> list[LabelledVideo]:
+    """What is to be made."""
     return [
-        Row(v.id, v.location, job.person.part, v.method, *failed.get(v.id, ("ok", "")))
-        for v in job.videos()
+        video
+        for video in job.videos()
+        if not _lacks_donor(video, job) and not (workshop.folder / video.location).exists()
     ]
+
+
+def _rows(job: Job, missing: Sequence[LabelledVideo], failed: tuple[str, str] | None) -> list[Row]:
+    """One for each video; ``failed``: status and message of those that were ``missing``."""
+    rows = []
+    for video in job.videos():
+        outcome = "ok", ""
+        if _lacks_donor(video, job):
+            message = f"{video.id}: nobody else in {job.person.part} can lend a face"
+            outcome = "no_donor", message
+        elif failed and video in missing:
+            outcome = failed
+        rows.append(Row(video.id, video.location, job.person.part, video.method, *outcome))
+    return rows
 
 
 def write(path: Path, data: bytes) -> None:
@@ -93,6 +111,10 @@ def _make(workshop: Workshop, job: Job, videos: Sequence[LabelledVideo]) -> None
         if plan and plan.finish:
             frames = finish(frames, plan.finish, rng)
         write(workshop.folder / video.location, recording.encode(frames, job.found.rate))
+
+
+def _lacks_donor(video: LabelledVideo, job: Job) -> bool:
+    return _swaps(video) and job.donor is None
 
 
 def _swaps(video: LabelledVideo) -> bool:

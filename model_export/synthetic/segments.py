@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """What was found in one file. ``status`` is ``ok`` or why there is nothing: ``unreadable``,
-    ``too_short``, ``no_face`` or the service's code of what is wrong with a video."""
+    ``too_short``, ``no_face``, ``crashed`` or the service's code of what is wrong with a video."""
 
     status: str
     message: str
@@ -100,33 +101,54 @@ class Segment:
         return max(x1 - x0, y1 - y0)
 
 
+class Unusable(Exception):
+    """A file gives no stretch. The text names it; ``status`` is as in ``Sighting``."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
 def look(person: Person, frames: int, most: int) -> Sighting:
     """At most ``most`` stretches of ``frames`` frames, spread over a person's file. Of several
     faces the largest is followed."""
     try:
-        if person.is_photograph:
-            return _look_at_photograph(person, most)
-        video = Video(person.path.read_bytes(), VideoLimits(), Deadline(math.inf))
-        if len(video.times) < frames:
-            return Sighting("too_short", f"{person.path} has only {len(video.times)} frames")
-        found = tuple(_stretches(video, frames, most))
-    except OSError as error:
-        return Sighting("unreadable", f"{person.path} cannot be read: {error.strerror}")
-    except ServiceError as error:
-        return Sighting(error.code, f"{person.path}: {error.detail}")
+        with _named(person):
+            if person.is_photograph:
+                return _look_at_photograph(person, most)
+            video = Video(person.path.read_bytes(), VideoLimits(), Deadline(math.inf))
+            if len(video.times) < frames:
+                return Sighting("too_short", f"{person.path} has only {len(video.times)} frames")
+            found = tuple(_stretches(video, frames, most))
+    except Unusable as error:
+        return Sighting(error.status, str(error))
     if not found:
         return Sighting("no_face", f"{person.path}: no face stays for {frames} frames")
     return Sighting("ok", "", found)
 
 
 def read(person: Person, found: Found, frames: int, side: float = LARGEST_FACE) -> Segment:
-    """The frames of a stretch, its face at most ``side`` pixels large. Raises what ``look`` turns
-    into a status, should the file have changed since."""
-    if person.is_photograph:
-        return _move_camera(person, found, frames, side)
-    video = Video(person.path.read_bytes(), VideoLimits(), Deadline(math.inf))
-    images = (each.rgb for each in video.frames(range(found.start, found.start + frames)))
-    return _around(images, found.detections(), side)
+    """The frames of a stretch, its face at most ``side`` pixels large. Raises ``Unusable`` should
+    the file have changed since ``look``."""
+    with _named(person):
+        if person.is_photograph:
+            return _move_camera(person, found, frames, side)
+        video = Video(person.path.read_bytes(), VideoLimits(), Deadline(math.inf))
+        images = (each.rgb for each in video.frames(range(found.start, found.start + frames)))
+        return _around(images, found.detections(), side)
+
+
+@contextmanager
+def _named(person: Person) -> Iterator[None]:
+    """Whoever finds something wrong with a file does not know whose it is."""
+    try:
+        yield
+    except OSError as error:
+        raise Unusable("unreadable", f"{person.path} cannot be read: {error.strerror}") from error
+    except ServiceError as error:
+        raise Unusable(error.code, f"{person.path}: {error.detail}") from error
+    except cv2.error as error:
+        raise Unusable("undecodable", f"{person.path}: OpenCV refuses it ({error.err})") from error
 
 
 def _stretches(video: Video, frames: int, most: int) -> Iterator[Found]:
@@ -162,8 +184,6 @@ def _follow(
 
 def _look_at_photograph(person: Person, most: int) -> Sighting:
     picture = _picture(person.path)
-    if picture is None:
-        return Sighting("undecodable", f"{person.path} is not a picture")
     faces = _detector().detect(picture)
     if not faces:
         return Sighting("no_face", f"{person.path}: no face")
@@ -175,8 +195,6 @@ def _look_at_photograph(person: Person, most: int) -> Sighting:
 def _move_camera(person: Person, found: Found, frames: int, side: float) -> Segment:
     """The camera pans, turns and zooms a little, smoothly, over a photograph."""
     picture = _picture(person.path)
-    if picture is None:
-        raise Undecodable("this is not a picture")
     still = _around([picture], found.detections(), side)
     image, face = still.frames[0], still.faces[0]
     height, width = image.shape[:2]
@@ -236,9 +254,13 @@ def _turned(face: Detection, matrix: NDArray[np.float64], zoom: float) -> Detect
     return Detection((box[0], box[1], box[2], box[3]), face.score, points)
 
 
-def _picture(path: Path) -> Image | None:
-    rgb = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
-    return None if rgb is None else np.asarray(rgb, dtype=np.uint8)
+def _picture(path: Path) -> Image:
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    # Of no bytes OpenCV would say that an assertion failed.
+    rgb = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    if rgb is None:
+        raise Undecodable("this is not a picture")
+    return np.asarray(rgb, dtype=np.uint8)
 
 
 @functools.cache

@@ -6,9 +6,12 @@ import csv
 import hashlib
 import json
 import math
+import os
+import signal
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -17,8 +20,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from model_export.errors import DataError
+from model_export.synthetic import benchmark as module
 from model_export.synthetic.benchmark import Made, Options, synthesise
 from model_export.synthetic.command import synthesise as command
+from model_export.synthetic.jobs import Job
+from model_export.synthetic.people import Person
+from model_export.synthetic.production import Row, Workshop, produce
+from model_export.synthetic.segments import Sighting, look
 from service.video.deadline import Deadline
 from service.video.video import Video, VideoLimits
 from tests.media import numbered_video
@@ -171,14 +179,88 @@ def test_it_goes_on_where_it_was(photographs: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_something_else_is_refused(
-    benchmark: Path, photographs: Path, tmp_path: Path
+    benchmark: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for other in (replace(OPTIONS, strength=0.5), replace(OPTIONS, seed=3)):
-        with pytest.raises(DataError, match="other options or videos"):
+        with pytest.raises(DataError, match="a benchmark of other options"):
             _make(photographs, benchmark, other)
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    with pytest.raises(DataError, match="a benchmark of an older version"):
+        _make(photographs, benchmark)
     (tmp_path / "mine" / "videos").mkdir(parents=True)
     with pytest.raises(DataError, match="not of a benchmark"):
         _make(photographs, tmp_path / "mine")
+
+
+def test_another_file_of_the_same_size_and_time_is_noticed(
+    photographs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "faces"
+    copytree(photographs, folder)
+    options = replace(OPTIONS, methods=("DF",))
+    _make(folder, tmp_path / "out", options)
+    path = folder / "ann.png"
+    before = path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DataError, match="a benchmark of other videos"):
+        _make(folder, tmp_path / "out", options)
+
+
+def test_a_file_that_could_not_be_read_may_be_there_the_next_time(
+    photographs: Path, tmp_path: Path
+) -> None:
+    folder, gone = tmp_path / "faces", tmp_path / "gone.png"
+    copytree(photographs, folder)
+    (folder / "gone.png").symlink_to(gone)
+    options = replace(OPTIONS, methods=("DF",))
+    first = _make(folder, tmp_path / "out", options)
+    assert [(row.id, row.status) for row in first.failures] == [("gone", "unreadable")]
+    gone.write_bytes((photographs / "ann.png").read_bytes())
+    assert not _make(folder, tmp_path / "out", options).failures
+    gone.write_bytes((photographs / "ben.png").read_bytes())
+    with pytest.raises(DataError, match="a benchmark of other videos"):
+        _make(folder, tmp_path / "out", options)
+
+
+def test_a_person_and_a_still_of_one_name_are_refused(photographs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    copytree(photographs, folder)
+    (folder / "still-one.png").write_bytes((photographs / "ann.png").read_bytes())
+    stills = photograph_people(tmp_path / "stills", ("one",))
+    with pytest.raises(DataError, match=r"still-one\.png and .*one\.png would both be still-one"):
+        _make(folder, tmp_path / "out", stills=stills)
+
+
+def test_a_file_on_which_a_process_dies_is_a_row_and_tried_again(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, options = tmp_path / "out", replace(OPTIONS, methods=("DF",))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_sighting", die_looking_at_ann)
+        patch.setattr(module, "produce", die_forging_ben)
+        made = _make(photographs, output, options, processes=2)
+    failures = {row.id: row for row in made.failures}
+    assert {row.status for row in failures.values()} == {"crashed"}
+    assert "ann.png: the process that looked for faces" in failures["ann"].message
+    assert "ben.png" in failures["ben-0"].message
+    assert failures.keys() == {"ann", "ben-0", "ben-0-DF"}
+    assert len(made.videos) == 2 * 4
+    again = _make(photographs, output, options)
+    assert not again.failures
+    assert len(again.videos) == 2 * 6
+
+
+def die_looking_at_ann(options: Options, folder: Path, person: Person) -> Sighting:
+    if person.name == "ann":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return look(person, options.frames, options.segments)
+
+
+def die_forging_ben(workshop: Workshop, job: Job) -> list[Row]:
+    if job.person.name == "ben":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return produce(workshop, job)
 
 
 def test_what_makes_no_sense_is_refused(photographs: Path, tmp_path: Path) -> None:

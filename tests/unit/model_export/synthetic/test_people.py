@@ -70,6 +70,11 @@ def test_stills_only_train(tmp_path: Path) -> None:
         find_stills(tmp_path / "empty")
 
 
+def test_two_stills_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a b\.jpg and a-b\.jpg have one name, still-a-b"):
+        find_stills(_folder(tmp_path, "a b.jpg", "a-b.jpg"))
+
+
 def test_things_have_random_numbers_of_their_own() -> None:
     def first(*words: str, seed: int = 0) -> float:
         return float(generator(seed, *words).random())

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from model_export.errors import DataError
+from model_export.synthetic import processes
 from model_export.synthetic.processes import in_processes
 
 QUIET = Console(quiet=True)
@@ -28,18 +30,38 @@ def work(folder):
     time.sleep(600)
 
 if __name__ == "__main__":
-    in_processes(work, [sys.argv[1]] * 2, 2, "sleeping", Console(quiet=True))
+    in_processes(work, work, [sys.argv[1]] * 2, 2, "sleeping", Console(quiet=True))
 """
 
 
-def test_results_come_in_order() -> None:
-    assert in_processes(abs, [-3, 1, -2], 1, "", QUIET) == [3, 1, 2]
-    assert in_processes(abs, [-3, 1, -2], 2, "", QUIET) == [3, 1, 2]
+def die_of_3(thing: int) -> str:
+    if thing == 3:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return f"{thing} done"
 
 
-def test_a_process_that_dies_is_said_in_one_sentence() -> None:
-    with pytest.raises(DataError, match="a process died"):
-        in_processes(os._exit, [3], 2, "", QUIET)
+def gone(thing: int) -> str:
+    return f"{thing} lost"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_results_come_in_order(count: int) -> None:
+    assert in_processes(abs, abs, [-3, 1, -2], count, "", QUIET) == [3, 1, 2]
+    assert in_processes(abs, abs, [], count, "", QUIET) == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_process_that_dies_costs_what_it_worked_on_alone(count: int) -> None:
+    found = in_processes(die_of_3, gone, [1, 3, 2, 3, 5], count, "", QUIET)
+    assert found == ["1 done", "3 lost", "2 done", "3 lost", "5 done"]
+
+
+def test_where_no_process_can_start_nothing_is_lost_but_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "_begin", partial(os._exit, 1))
+    with pytest.raises(DataError, match="died as soon as it started"):
+        in_processes(abs, abs, [3], 1, "", QUIET)
 
 
 def test_no_process_outlives_a_killed_run(tmp_path: Path) -> None:

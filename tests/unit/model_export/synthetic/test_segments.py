@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model_export.synthetic.people import Person
-from model_export.synthetic.segments import LARGEST_FACE, Sighting, look, read
+from model_export.synthetic.segments import LARGEST_FACE, Sighting, Unusable, look, read
 from service.faces.geometry import overlaps
 from service.faces.mtcnn import MTCNN
 from service.video.encode import encode_video
-from tests.media import audio_only, group_frames, numbered_video
+from tests.media import audio_only, group_frames, jpeg, numbered_video
 
 FRAMES = 6
 
@@ -84,6 +85,17 @@ def test_of_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
     assert together.min() > 0.7
 
 
+def _endless_png() -> bytes:
+    """A picture of a million by a million pixels, says its header."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return len(data).to_bytes(4, "big") + kind + data + check.to_bytes(4, "big")
+
+    header = (10**6).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b"")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "status"),
     [
@@ -92,6 +104,10 @@ def test_of_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
         ("c.mp4", numbered_video(FRAMES - 1), "too_short"),
         ("d.mp4", numbered_video(FRAMES + 4), "no_face"),
         ("e.png", b"no picture", "undecodable"),
+        ("f.jpg", b"", "undecodable"),
+        ("g.jpg", jpeg()[:300], "undecodable"),
+        ("h.png", _endless_png(), "undecodable"),
+        ("i.mp4", b"", "undecodable"),
     ],
 )
 def test_what_cannot_be_used_says_why(tmp_path: Path, name: str, data: bytes, status: str) -> None:
@@ -104,3 +120,12 @@ def test_a_file_that_is_gone_is_unreadable(tmp_path: Path) -> None:
     gone = look(Person("gone", tmp_path / "gone.mp4", "train"), FRAMES, 1)
     assert gone.status == "unreadable"
     assert "gone.mp4" in gone.message
+
+
+def test_a_file_that_changed_after_the_look_is_named(photographs: Path, tmp_path: Path) -> None:
+    person = _person(tmp_path / "ben.png", (photographs / "ben.png").read_bytes())
+    (found,) = look(person, FRAMES, 1).found
+    person.path.write_bytes(b"")
+    with pytest.raises(Unusable, match=r"ben\.png: this is not a picture") as raised:
+        read(person, found, FRAMES)
+    assert raised.value.status == "undecodable"
