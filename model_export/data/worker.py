@@ -18,6 +18,7 @@ from model_export.data.prepared import (
     clips_path,
     write_clips,
 )
+from model_export.data.twins import difference
 from model_export.data.video import LabelledVideo
 from service.classifier.contract import Alignment
 from service.clips import Clip, ClipCutter, ClipSpec
@@ -173,23 +174,23 @@ class VideoCutter:
         if job.twin is None:
             return None, f"no twin: the dataset has no video {job.video.twin}"
         try:
-            size = (summary.width, summary.height)
-            return self._cut_twin(self._read(job.twin), clips, size), ""
+            return self._cut_twin(self._read(job.twin), clips, summary), ""
         except (Unusable, ServiceError) as error:
             return None, f"no twin: {_name(job.twin)}: {_reason(error)}"
 
-    def _cut_twin(self, data: bytes, clips: Sequence[Clip], size: tuple[int, int]) -> Image:
+    def _cut_twin(self, data: bytes, clips: Sequence[Clip], summary: Extracted) -> Image:
         video = Video(data, self._limits.video, self._deadline())
-        if clips[-1].last_frame >= len(video.times):
-            raise Unusable("twin", f"ends after {len(video.times)} frames, before its forgery")
+        differs = difference(video, summary, clips)
+        if differs:
+            raise Unusable("twin", differs)
         plan = Plan("twin", self._spec.length, tuple(sorted({each.first_frame for each in clips})))
         cutter = ClipCutter(plan, self._spec, ends=video.ends, most=len(clips))
         frames = video.frames(plan.frames())
         faces = _faces(clips)
         tracked = (TrackedFrame(frame, tuple(faces[frame.index])) for frame in frames)
         cut = {_place(each): each for each in cutter.cut(tracked) if isinstance(each, Clip)}
-        if (video.width, video.height) != size:
-            sizes = (video.width, video.height, *size)
+        sizes = (video.width, video.height, summary.width, summary.height)
+        if sizes[:2] != sizes[2:]:
             raise Unusable("twin", "is {}x{}, its forgery {}x{}".format(*sizes))
         if len(cut) < len(clips):
             raise Unusable("twin", "is damaged in the frames that are needed")

@@ -140,7 +140,16 @@ def test_a_twin_shows_the_same_frames_at_the_same_place(tmp_path: Path) -> None:
     [
         (None, "no twin: the dataset has no video real"),
         ("absent", "no twin: real.mp4: the file is not there"),
-        ("short", "no twin: real.mp4: ends after 12 frames, before its forgery"),
+        ("short", "no twin: real.mp4: has 12 frames, its forgery 20"),
+        (
+            "faster",
+            "no twin: real.mp4: shows frame 1 after 0.020 s, its forgery after 0.040 s "
+            "(50 and 25 frames a second, 20 and 20 frames)",
+        ),
+        (
+            "slipped",
+            "no twin: real.mp4: shows frame 10 after 0.480 s, its forgery after 0.400 s (",
+        ),
         ("large", "no twin: real.mp4: is 256x256, its forgery 128x128"),
         ("text", "no twin: real.mp4: "),
     ],
@@ -154,6 +163,11 @@ def test_a_forgery_whose_twin_is_of_no_use_is_kept_and_says_so(
     path = tmp_path / "real.mp4"
     if twin == "text":
         path.write_text("no video")
+    elif twin == "faster":
+        path.write_bytes(media.encode_video(frames, fps=50))
+    elif twin == "slipped":
+        # Two frames are missing in the middle; there are enough all the same.
+        path.write_bytes(media.timed_video([n / 25 for n in range(24) if n not in (10, 11)]))
     elif twin in ("short", "large"):
         pictures = frames[:12] if twin == "short" else [np.tile(each, (2, 2, 1)) for each in frames]
         path.write_bytes(media.encode_video(pictures))
@@ -162,6 +176,21 @@ def test_a_forgery_whose_twin_is_of_no_use_is_kept_and_says_so(
     assert (row.status, row.clips) == ("ok", 4)
     assert row.message.startswith(reason)
     assert read_clips(clips_path(tmp_path, "fake")).twin is None
+
+
+def test_a_twin_may_go_on_after_its_forgery_and_be_timed_a_little_otherwise(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "clips").mkdir()
+    # Matroska counts milliseconds, MP4 finer.
+    for name, count, container in (("fake", 20, "mp4"), ("real", 23, "matroska")):
+        data = media.encode_video(film.one_face(count), container=container, fps=30)
+        (tmp_path / name).write_bytes(data)
+    fake = film.video("fake", tmp_path / "fake", method="DF", twin="real")
+    job = Job(fake, film.video("real", tmp_path / "real"))
+    row = VideoCutter(replace(OPTIONS, faces="main"), tmp_path).prepare(job)
+    assert (row.status, row.message) == ("ok", "")
+    assert read_clips(clips_path(tmp_path, "fake")).twin is not None
 
 
 def clip(track: int, window: int, side: float) -> Clip:
