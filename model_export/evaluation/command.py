@@ -78,7 +78,8 @@ def evaluate(
     trained_on: Annotated[
         str | None,
         typer.Option(
-            help="What an ONNX model was trained on, 'DF,FS': tells attackers apart. Runs know it.",
+            help="What a model was trained on, 'DF,FS': tells attackers apart. ONNX models do not "
+            "say it, runs do unless what they started from is gone.",
             show_default=False,
         ),
     ] = None,

@@ -16,12 +16,13 @@ from model_export.data.prepared import PreparedDataset, PreparedVideo
 from model_export.data.video import Part
 from model_export.detector import Detector
 from model_export.errors import EvaluationError
+from model_export.evaluation.opening import open_onnx
 from model_export.evaluation.orders import Order, reorder
 from model_export.evaluation.table import ScoreTable, describe
 from model_export.scaling import SCALINGS, Scaling
-from service.classifier.classifier import load_classifier
+from service.classifier.classifier import Classifier
 from service.clips import ClipSpec
-from service.errors import ModelError, ServiceError
+from service.errors import ServiceError
 from service.runtime import Device
 
 __all__ = ["SCALINGS", "ScoreTable", "score_onnx", "score_run", "score_videos"]
@@ -159,10 +160,12 @@ def network_scorer(model: Detector, scaling: Scaling | str, length: int | None =
 
 def onnx_scorer(path: Path, dataset: PreparedDataset, device: Device = "auto") -> Scorer:
     """Scores with an exported model. Raises ``EvaluationError`` as ``score_onnx`` does."""
-    try:
-        classifier = load_classifier(path, device=device)
-    except ModelError as error:
-        raise EvaluationError(str(error)) from error
+    return classifier_scorer(open_onnx(path, device), path, dataset)
+
+
+def classifier_scorer(classifier: Classifier, path: Path, dataset: PreparedDataset) -> Scorer:
+    """Scores with the opened model of ``path``. Raises ``EvaluationError`` where the clips were not
+    cut as it asks."""
     demand_fit(classifier.contract.name, ClipSpec.of(classifier.contract), dataset)
 
     def score(clips: Image) -> NDArray[np.float64]:

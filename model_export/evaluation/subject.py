@@ -11,13 +11,10 @@ import torch
 from model_export.data.prepared import PreparedDataset
 from model_export.detector import Detector
 from model_export.errors import EvaluationError
-from model_export.evaluation.scores import Scorer, demand_fit, network_scorer, onnx_scorer
-from model_export.training.checkpoint import load_run
-from model_export.training.run_folder import read_record
-from service.classifier.classifier import load_classifier
+from model_export.evaluation.opening import open_onnx, open_run
+from model_export.evaluation.scores import Scorer, classifier_scorer, demand_fit, network_scorer
+from model_export.training.ancestry import Ancestry
 from service.classifier.contract import OperatingPoint
-from service.clips import ClipSpec
-from service.errors import ModelError
 from service.runtime import Device
 
 
@@ -73,7 +70,8 @@ def open_subject(
 ) -> Subject:
     """Open a run (its best weights) or an ONNX model that takes the clips of ``dataset``.
 
-    ``trained_on`` says it where the model does not: an ONNX file tells it only in free text.
+    ``trained_on`` says it where the model does not: an ONNX file tells it only in free text, a run
+    not at all where what it started from is gone.
     Raises ``EvaluationError`` naming what cannot be opened or does not fit, ``TrainingError`` for a
     run without weights.
     """
@@ -83,23 +81,19 @@ def open_subject(
     return subject
 
 
-def lineage(folder: Path) -> Lineage:
-    """What a run was trained on, its earlier stages included. Raises ``TrainingError``."""
-    config = read_record(folder).config
-    own = tuple(config.data.videos)
-    start = config.init.weights
-    if start is None or not start.is_dir():
-        return Lineage(tuple(sorted(own)))
-    before = lineage(start)
-    new = set(own) - {*before.trained_on, *before.transferred_to}
-    return replace(before, transferred_to=tuple(sorted({*before.transferred_to, *new})))
+def lineage(found: Ancestry) -> Lineage | None:
+    """What a run was trained on, its earlier stages included; None where what it started from is
+    not known."""
+    if not found.complete:
+        return None
+    first, *later = (set(record.config.data.videos) for record in reversed(found.records))
+    return Lineage(tuple(sorted(first)), tuple(sorted(set().union(*later) - first)))
 
 
 def _run(folder: Path, dataset: PreparedDataset, device: Device) -> Subject:
-    detector, config = load_run(folder)
-    made, length = read_record(folder).preparation, config.model.length or detector.clip_length
-    size = config.model.size
-    demand_fit(config.name, ClipSpec(length, size, size, made.margin, made.alignment), dataset)
+    run = open_run(folder)
+    detector, config, length = run.detector, run.config, run.spec.length
+    demand_fit(config.name, run.spec, dataset)
     detector.to(_device(device)).eval()
     return Subject(
         name=config.name,
@@ -107,22 +101,20 @@ def _run(folder: Path, dataset: PreparedDataset, device: Device) -> Subject:
         architecture=config.model.architecture,
         scorer=network_scorer(detector, config.model.scaling, length),
         seed=config.seed,
-        lineage=lineage(folder),
+        lineage=lineage(run.ancestry),
         network=Network(detector, config.model.scaling, length),
     )
 
 
 def _onnx(path: Path, dataset: PreparedDataset, device: Device) -> Subject:
-    try:
-        contract = load_classifier(path, device=device).contract
-    except ModelError as error:
-        raise EvaluationError(f"{path} is no run's folder, and {error}") from error
+    classifier = open_onnx(path, device)
+    contract = classifier.contract
     point = contract.operating_point
     return Subject(
         name=contract.name,
         path=path,
         architecture=contract.architecture,
-        scorer=onnx_scorer(path, dataset, device),
+        scorer=classifier_scorer(classifier, path, dataset),
         point=None if point == OperatingPoint() else point,
     )
 

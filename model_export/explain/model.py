@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from model_export.data.prepared import Preparation
 from model_export.errors import EvaluationError
-from service.classifier.classifier import ClipScores, load_classifier
+from model_export.evaluation.opening import open_onnx, open_run
+from service.classifier.classifier import ClipScores
 from service.clips import ClipSpec
-from service.errors import ModelError, ServiceError
+from service.errors import ServiceError
 
 if TYPE_CHECKING:
     from model_export.onnx_export import ScoredClips
@@ -87,26 +88,18 @@ def open_model(path: Path) -> OpenModel:
     """
     if path.is_dir():
         return _run(path)
-    try:
-        classifier = load_classifier(path)
-    except ModelError as error:
-        raise EvaluationError(f"{path} is no run's folder, and {error}") from error
+    classifier = open_onnx(path)
     contract = classifier.contract
     return OpenModel(contract.name, contract.architecture, ClipSpec.of(contract), classifier)
 
 
 def _run(folder: Path) -> OpenModel:
-    from model_export.evaluation.scores import SCALINGS
     from model_export.onnx_export import ScoredClips
-    from model_export.training.checkpoint import load_run
-    from model_export.training.run_folder import read_record
+    from model_export.scaling import SCALINGS
 
-    detector, config = load_run(folder)
-    model, made = config.model, read_record(folder).preparation
-    length = model.length or detector.clip_length
-    spec = ClipSpec(length, model.size, model.size, made.margin, made.alignment)
-    scorer = NetworkScorer(ScoredClips(detector, SCALINGS[model.scaling]))
-    return OpenModel(config.name, detector.architecture, spec, scorer)
+    run = open_run(folder)
+    scorer = NetworkScorer(ScoredClips(run.detector, SCALINGS[run.config.model.scaling]))
+    return OpenModel(run.config.name, run.detector.architecture, run.spec, scorer)
 
 
 def _words(spec: ClipSpec) -> str:

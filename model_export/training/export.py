@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,9 +13,12 @@ from model_export.data.video import REAL
 from model_export.errors import TrainingError
 from model_export.onnx_export import ExportReport, weights_sha256
 from model_export.scaling import SCALINGS
+from model_export.training.ancestry import Ancestry, ancestry
 from model_export.training.checkpoint import load_run
-from model_export.training.run_folder import RunRecord, read_record, read_result
+from model_export.training.run_folder import RunRecord, read_result
 from service.classifier.contract import UNKNOWN, Metric, ModelContract, OperatingPoint
+
+BEFORE = "; before that, "
 
 _METRICS = TypeAdapter(tuple[Metric, ...])
 
@@ -37,7 +41,8 @@ def export_run(folder: Path, output: Path, told: Told, *, half: bool = False) ->
     ``half`` stores them in half precision. Raises ``TrainingError`` for a run that is not finished
     and ``ExportError``.
     """
-    record, result = read_record(folder), read_result(folder)
+    found, result = ancestry(folder), read_result(folder)
+    record = found.records[0]
     if result is None:
         raise TrainingError(f"{folder} is not finished: train it to its end first")
     model, config = load_run(folder)
@@ -59,7 +64,7 @@ def export_run(folder: Path, output: Path, told: Told, *, half: bool = False) ->
         crop_margin=record.preparation.margin,
         alignment=record.preparation.alignment,
         precision=UNKNOWN,  # The export fills it in.
-        trained_on=trained_on(record),
+        trained_on=trained_on(found),
         strategy=strategy(record),
         operating_point=told.operating_point,
         metrics=metrics,
@@ -71,13 +76,25 @@ def export_run(folder: Path, output: Path, told: Told, *, half: bool = False) ->
     return onnx_export.export(model, output, contract, scaling=scaling, half_weights=half)
 
 
-def trained_on(record: RunRecord) -> str:
-    """The dataset in words: where it is from, and how many videos of each method."""
+def trained_on(found: Ancestry) -> str:
+    """The datasets in words, where they are from and how many videos of each method: those of the
+    run, then those of what it started from, as far as that is known."""
+    parts = []
+    for origin, records in groupby(found.records, lambda record: record.preparation.origin):
+        # A run of several stages is trained on the same videos again and again.
+        parts.append(f"{origin}: {BEFORE.join(dict.fromkeys(map(_videos, records)))}")
+    if not found.complete:
+        start = found.records[-1].config.init.weights
+        parts.append(f"what the weights {start.name if start else ''} were trained on is not known")
+    return BEFORE.join(parts)
+
+
+def _videos(record: RunRecord) -> str:
     forged = ", ".join(
         f"{count} {method}" for method, count in record.videos.items() if method != REAL
     )
     real = "their real twins" if record.config.data.twins else f"{record.videos[REAL]} real"
-    return f"{record.preparation.origin}: videos {forged} and {real}"
+    return f"videos {forged} and {real}"
 
 
 def strategy(record: RunRecord) -> str:

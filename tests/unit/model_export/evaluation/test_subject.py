@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from model_export.data.prepared import PreparedDataset
 from model_export.errors import EvaluationError, TrainingError
 from model_export.evaluation.scores import score_run, score_videos
 from model_export.evaluation.subject import Lineage, lineage, open_subject
+from model_export.training.ancestry import ancestry
 from model_export.training.checkpoint import load_run
 from service.classifier.contract import OperatingPoint
 from tests.onnx_models import CONTRACT, brightness_model
@@ -37,13 +39,37 @@ def test_what_a_run_started_from_counts(dataset: PreparedDataset, tmp_path: Path
     clips = write_run(tmp_path / "clips", dataset, ["FS"], start=frames)
     first = write_run(tmp_path / "first", dataset, ["FS", "DF"], start=clips)
     second = write_run(tmp_path / "second", dataset, ["FS", "DF", "NT"], start=first)
-    assert lineage(clips) == Lineage(("FS",))
-    assert lineage(first) == Lineage(("FS",), ("DF",))
-    assert lineage(second) == Lineage(("FS",), ("DF", "NT"))
-    assert str(lineage(second)) == "transfer FS->DF+NT"
+    known = {path: lineage(ancestry(path)) for path in (frames, clips, first, second)}
+    assert known[frames] == known[clips] == Lineage(("FS",))
+    assert known[first] == Lineage(("FS",), ("DF",))
+    assert known[second] == Lineage(("FS",), ("DF", "NT"))
+    assert str(known[second]) == "transfer FS->DF+NT"
     merged = write_run(tmp_path / "merged", dataset, ["NT", "DF"])
-    assert str(lineage(merged)) == "merge DF+NT"
-    assert lineage(frames).strategy == "single"
+    assert str(lineage(ancestry(merged))) == "merge DF+NT"
+    assert Lineage(("FS",)).strategy == "single"
+
+
+def test_what_cannot_be_found_is_unknown_and_not_guessed(
+    dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    source = write_run(tmp_path / "source", dataset, ["FS"])
+    moved = write_run(tmp_path / "moved", dataset, ["FS", "DF"], start=source)
+    assert lineage(ancestry(moved)) == Lineage(("FS",), ("DF",))
+    from_file = write_run(tmp_path / "file", dataset, ["DF"], start=source / "weights.safetensors")
+    assert lineage(ancestry(from_file)) is None
+    assert open_subject(from_file, dataset, "cpu").lineage is None
+    assert open_subject(from_file, dataset, "cpu", ["DF"]).lineage == Lineage(("DF",))
+
+    source.rename(tmp_path / "elsewhere")
+    assert lineage(ancestry(moved)) is None
+    source.mkdir()  # Something that is no run.
+    assert lineage(ancestry(moved)) is None
+    source.rmdir()
+    write_run(source, dataset, ["NT"], architecture="meso4")
+    assert lineage(ancestry(moved)) is None
+    shutil.rmtree(source)
+    moved.rename(source)  # It now seems to have started from itself.
+    assert lineage(ancestry(source)) is None
 
 
 def test_an_exported_model(dataset: PreparedDataset, tmp_path: Path) -> None:

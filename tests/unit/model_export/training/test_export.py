@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +13,16 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from model_export.data.prepared import PreparedDataset
 from model_export.errors import TrainingError
 from model_export.scaling import SCALINGS
+from model_export.training.ancestry import ancestry
 from model_export.training.checkpoint import load_run
 from model_export.training.command import export, train
-from model_export.training.export import Told, export_run, read_metrics
+from model_export.training.export import Told, export_run, read_metrics, trained_on
+from model_export.training.run_folder import RunRecord
 from service.classifier.classifier import load_classifier
-from tests.unit.model_export.training.tiny import LENGTH, SIZE
+from tests.unit.model_export.training.tiny import LENGTH, SIZE, tiny_run
 
 RUN = """
 name = "tiny"
@@ -102,6 +107,33 @@ def test_figures_from_a_file(tmp_path: Path) -> None:
     path.write_text('[{"name": "AUC"}]')
     with pytest.raises(TrainingError, match="is no list of figures"):
         read_metrics(path)
+
+
+def test_what_the_source_was_trained_on_is_told_too(data: Path, tmp_path: Path) -> None:
+    def record(name: str, videos: dict[str, int], start: Path | None, **changes: Any) -> Path:
+        config = tiny_run(data, name=name, init__weights=start and str(start), **changes)
+        told = RunRecord(
+            config=config,
+            preparation=PreparedDataset(data).preparation,
+            videos=videos,
+            clips=4,
+            data_sha256="0",
+        )
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(told.model_dump_json())
+        return tmp_path / name
+
+    source = record("source", {"FS": 9, "NT": 8, "real": 17}, None)
+    again = record("again", {"FS": 9, "NT": 8, "real": 17}, source)
+    moved = record("moved", {"DF": 2, "FS": 2, "NT": 2}, again, data__twins=True)
+    assert trained_on(ancestry(moved)) == (
+        "noise with patches: videos 2 DF, 2 FS, 2 NT and their real twins; before that, videos 9 "
+        "FS, 8 NT and 17 real"
+    )
+    shutil.rmtree(source)
+    assert trained_on(ancestry(moved)).endswith(
+        "9 FS, 8 NT and 17 real; before that, what the weights source were trained on is not known"
+    )
 
 
 assert LENGTH > 1  # A single-frame model takes one frame out of the stored clips.
