@@ -14,6 +14,7 @@ from service.classifier.contract import ModelContract
 from service.report import Report, Segment
 
 Detail = Literal["summary", "full"]
+Rule = Literal["max", "mean"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,19 @@ class Media:
 class DetectionOptions:
     """What the caller asks for.
 
-    ``sampling`` is ``auto``, ``full``, ``paper`` or ``stride=<seconds>``.
+    ``sampling`` is ``auto``, ``full``, ``paper`` or ``stride=<seconds>``; only frames from
+    ``start`` to before ``end`` are looked at (seconds; None: the whole video); of the faces in a
+    frame the ``faces`` largest are followed (None: as many as the service allows). ``model`` is the
+    name of a served model or ensemble; None takes the default one.
     """
 
     sampling: str = "auto"
     detail: Detail = "summary"
     explain: bool = False
+    start: float | None = None
+    end: float | None = None
+    faces: int | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +72,53 @@ Event = Progress | SegmentScored | Finished
 
 
 @dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A loaded network. ``sha256`` is of the ONNX file; ``provider`` the ONNX Runtime execution
+    provider in use, e.g. ``CPUExecutionProvider``; ``fallback`` whether a GPU was asked for and the
+    settings let the CPU stand in."""
+
+    contract: ModelContract
+    sha256: str
+    provider: str
+    fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServedEnsemble:
+    """Several models under one name; ``rule`` says how their P(fake) are combined."""
+
+    name: str
+    rule: Rule
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether scoring is possible, and where it is not, what is missing.
 
-    ``missing`` holds sentences for operators, without paths.
+    ``missing`` holds sentences for operators, without paths. ``models`` has the default one first.
     """
 
     ready: bool
     missing: tuple[str, ...] = ()
-    model: ModelContract | None = None
-    provider: str | None = None
-    """ONNX Runtime execution provider in use, e.g. ``CPUExecutionProvider``."""
+    models: tuple[ServedModel, ...] = ()
+    ensembles: tuple[ServedEnsemble, ...] = ()
+    default: str | None = None
+    """Name of the model or ensemble that scores where none is asked for."""
+    draining: bool = False
+    """Whether the service is stopping: what it has is finished, nothing new is taken."""
     running: int = 0
     waiting: int = 0
+
+    @property
+    def model(self) -> ModelContract | None:
+        """The first model's contract."""
+        return self.models[0].contract if self.models else None
+
+    @property
+    def provider(self) -> str | None:
+        """The first model's execution provider."""
+        return self.models[0].provider if self.models else None
 
 
 class Engine(Protocol):
@@ -93,6 +135,16 @@ class Engine(Protocol):
 
     def readiness(self) -> Readiness:
         """The state now; cheap, callable at any time."""
+        ...
+
+    async def reload(self) -> None:
+        """Load the model files anew beside those that score, check and warm them, then switch
+        without losing a request. Raises ``ModelError`` where a new one cannot be used; the old
+        ones stay."""
+        ...
+
+    async def drain(self) -> None:
+        """Take no new work, and return when all that was taken is finished."""
         ...
 
     def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:

@@ -40,10 +40,34 @@ class EmptyBody(ServiceError):
     status, code, title = 400, "empty_body", "Empty body"
 
 
+class UnknownModel(ServiceError):
+    """No model of the name asked for is served; ``GET /v1/models`` lists them."""
+
+    status, code, title = 400, "unknown_model", "Unknown model"
+
+
+class Unauthorized(ServiceError):
+    """The request carries no API key, or none that is valid."""
+
+    status, code, title = 401, "unauthorized", "Unauthorized"
+
+
 class NotFound(ServiceError):
     """Nothing is served under this path."""
 
     status, code, title = 404, "not_found", "Not found"
+
+
+class UnknownJob(ServiceError):
+    """This replica holds no job of this id: it never existed, was cancelled or has expired."""
+
+    status, code, title = 404, "unknown_job", "Unknown job"
+
+
+class OtherReplica(ServiceError):
+    """The job's id names another replica than the one that was asked; only that one holds it."""
+
+    status, code, title = 404, "other_replica", "Held by another replica"
 
 
 class MethodNotAllowed(ServiceError):
@@ -53,7 +77,7 @@ class MethodNotAllowed(ServiceError):
 
 
 class NotAcceptable(ServiceError):
-    """The ``Accept`` header leaves out ``application/json``, the only form served."""
+    """The ``Accept`` header leaves out every form that this path answers in."""
 
     status, code, title = 406, "not_acceptable", "Not acceptable"
 
@@ -68,6 +92,12 @@ class TooLarge(ServiceError):
     """The upload is over the byte limit."""
 
     status, code, title = 413, "too_large", "Upload too large"
+
+
+class HeadersTooLarge(ServiceError):
+    """The head of the request is over the limit."""
+
+    status, code, title = 431, "headers_too_large", "Headers too large"
 
 
 class UnsupportedMediaType(ServiceError):
@@ -95,9 +125,27 @@ class OverLimits(ServiceError):
 
 
 class TooSlow(ServiceError):
-    """Decoding, or all the work on a video, went past its deadline."""
+    """Reading, or all the work on a video, went past its deadline."""
 
     status, code, title = 422, "too_slow", "Took too long"
+
+
+class RateLimited(ServiceError):
+    """This key, or this client, sends more than its share; ``Retry-After`` says when to go on."""
+
+    status, code, title = 429, "rate_limited", "Too many requests"
+
+
+class Busy(ServiceError):
+    """The service has as much work or media as it may hold; ``Retry-After`` says when to try."""
+
+    status, code, title = 429, "busy", "Busy"
+
+
+class WorkerLost(ServiceError):
+    """The process that read this video ended unexpectedly; other requests are not touched."""
+
+    status, code, title = 500, "worker_lost", "Worker lost"
 
 
 class NotReady(ServiceError):

@@ -16,7 +16,7 @@ import numpy as np
 from service.assembly import Assembler
 from service.classifier.classifier import Classifier, ClipScores, load_classifier
 from service.clips import Clip, ClipSpec
-from service.engine import DetectionOptions, Event, Media, Readiness
+from service.engine import DetectionOptions, Event, Media, Readiness, ServedModel
 from service.errors import ModelError, NotReady
 from service.extraction import ExtractionLimits, extract
 from service.faces.detector import FaceDetector
@@ -34,6 +34,10 @@ _Result = TypeVar("_Result")
 
 def _stopping() -> NotReady:
     return NotReady("stopping", retry_after=5)
+
+
+def _served(classifier: Classifier) -> ServedModel:
+    return ServedModel(classifier.contract, classifier.sha256, classifier.provider)
 
 
 class LocalEngine:
@@ -73,14 +77,23 @@ class LocalEngine:
             await self._idle.wait_for(lambda: not self._running)
         await asyncio.to_thread(self._threads.shutdown)
 
+    async def drain(self) -> None:
+        """Wait until nothing runs."""
+        async with self._idle:
+            await self._idle.wait_for(lambda: not self._running)
+
+    async def reload(self) -> None:
+        """Load the model anew."""
+        self._classifier = await self._in_thread(self._load_classifier)
+
     def readiness(self) -> Readiness:
         """Whether scoring is possible."""
         classifier = self._classifier
         return Readiness(
             ready=not self._missing,
             missing=self._missing,
-            model=classifier.contract if classifier else None,
-            provider=classifier.provider if classifier else None,
+            models=(_served(classifier),) if classifier else (),
+            default=classifier.contract.name if classifier else None,
             running=self._running,
             waiting=self._waiting,
         )

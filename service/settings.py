@@ -25,10 +25,19 @@ class Limits(BaseModel):
     pixels: int = _limit(4096 * 2304, "pixels", "Size of one frame")
     frames: int = _limit(500_000, "frames", "Frames in one video")
     streams: int = _limit(32, "streams", "Streams in one container")
+    memory: int = _limit(3 * 2**29, "bytes", "Address space of the process that reads a video")
     faces: int = _limit(16, "faces", "Faces followed in one frame, the largest first")
     smallest_face: int = _limit(40, "pixels", "Shorter side of the smallest face that is scored")
     clips: int = _limit(20_000, "clips", "Clips of one video, all faces together")
     concurrency: int = _limit(2, "videos", "Videos worked on at the same time")
+    waiting: int = _limit(16, "videos", "Videos received or queued beyond those, before 429")
+    media_bytes: int = _limit(2**30, "bytes", "Media of all requests together, before 429")
+    connections: int = _limit(512, "connections", "Connections open at the same time")
+    short_seconds: float = _limit(
+        10.0, "seconds", "Reading after which a video leaves one slot free for shorter ones"
+    )
+    header_seconds: float = _limit(15.0, "seconds", "Time until the head of a request has arrived")
+    idle_seconds: float = _limit(20.0, "seconds", "Longest pause inside a body")
     upload_seconds: float = _limit(300.0, "seconds", "Time until a body has arrived")
     decode_seconds: float = _limit(600.0, "seconds", "Decoding and face search of one video")
     total_seconds: float = _limit(3600.0, "seconds", "All the work on one video, from its start")
@@ -45,12 +54,39 @@ class SamplingSettings(BaseModel):
     auto_clips: int = Field(400, gt=0, description="Windows spread evenly over longer ones")
 
 
+class ExtraModel(BaseModel):
+    """A further network that requests may name."""
+
+    path: Path
+    sha256: str | None = Field(None, description="What the file must hash to; else it is refused")
+
+
+class Ensemble(BaseModel):
+    """Several served models under one name."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    members: list[str] = Field(min_length=2, max_length=8, description="Names of served models")
+    rule: Literal["max", "mean"] = Field("mean", description="How their P(fake) are combined")
+    threshold: float = Field(0.5, ge=0, le=1)
+    uncertain_low: float = Field(0.5, ge=0, le=1)
+    uncertain_high: float = Field(0.5, ge=0, le=1)
+
+
 class ModelSettings(BaseModel):
-    """Which network scores."""
+    """Which networks score."""
 
     path: Path | None = Field(None, description="ONNX model; the model in the box when not set")
+    sha256: str | None = Field(None, description="What the file must hash to; else it is refused")
+    more: list[ExtraModel] = Field([], description="Further models, as JSON")
+    ensembles: list[Ensemble] = Field([], description="Ensembles of served models, as JSON")
+    default: str | None = Field(
+        None, description="Name that scores where a request names none; else the first model"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes the GPU where ONNX Runtime can use one"
+    )
+    cpu_fallback: bool = Field(
+        False, description="With cuda: score on the CPU where the GPU cannot be used, and say so"
     )
     threads: int = Field(0, ge=0, description="ONNX Runtime threads; 0 = one per core")
     batch: int = Field(16, gt=0, description="Clips in one batch at most")
@@ -65,6 +101,46 @@ class FaceSettings(BaseModel):
     path: Path | None = Field(None, description="InsightFace detection model or pack folder")
 
 
+class AuthSettings(BaseModel):
+    """Who may ask. Without keys everybody may."""
+
+    keys: list[str] = Field(
+        [],
+        description="`name:sha256` of each valid key, as JSON; `deepfake-service key` makes one",
+    )
+    requests_per_minute: float = Field(
+        0, ge=0, description="Videos a minute for each key, or address without keys; 0: no bound"
+    )
+    concurrency: int = Field(
+        0, ge=0, description="Videos at the same time for each key or address; 0: no bound"
+    )
+    metrics_key: bool = Field(False, description="Ask for a key at /metrics too")
+
+
+class JobSettings(BaseModel):
+    """Results kept for clients that do not wait."""
+
+    seconds: float = Field(900.0, gt=0, description="How long a result is kept")
+    most: int = Field(200, gt=0, description="Jobs held at the same time, before 429")
+    bytes: int = Field(64 * 2**20, gt=0, description="Results of all jobs together, before 429")
+    replica: str = Field(
+        "", pattern=r"^[a-z0-9-]{0,40}$", description="Name of this replica; random when empty"
+    )
+
+
+class ServerSettings(BaseModel):
+    """What the web sees."""
+
+    docs: bool = Field(True, description="Serve /docs and /openapi.json")
+    cors_origins: list[str] = Field([], description="Origins whose pages may call the API, as JSON")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Serve /metrics there instead; 0: on the main port"
+    )
+    drain_seconds: float = Field(
+        30.0, gt=0, description="Time for work in flight after SIGTERM, before it is cut off"
+    )
+
+
 class Settings(BaseSettings):
     """All settings of the service."""
 
@@ -76,6 +152,9 @@ class Settings(BaseSettings):
     sampling: SamplingSettings = SamplingSettings()
     model: ModelSettings = ModelSettings()
     faces: FaceSettings = FaceSettings()
+    auth: AuthSettings = AuthSettings()
+    jobs: JobSettings = JobSettings()
+    server: ServerSettings = ServerSettings()
     root_path: str = Field("", description="Path prefix under which a reverse proxy serves this")
     trusted_proxies: str = Field(
         "127.0.0.1",

@@ -22,7 +22,7 @@ class FakeEngine:
         seconds: float = 0.0,
     ) -> None:
         self.error = error
-        self.state = readiness or Readiness(ready=True, provider="CPUExecutionProvider")
+        self.state = readiness or Readiness(ready=True)
         self.seconds = seconds
         self.asked: list[tuple[Media, DetectionOptions]] = []
         self.events: list[str] = []
@@ -32,6 +32,12 @@ class FakeEngine:
 
     async def stop(self) -> None:
         self.events.append("stop")
+
+    async def drain(self) -> None:
+        self.events.append("drain")
+
+    async def reload(self) -> None:
+        self.events.append("reload")
 
     def readiness(self) -> Readiness:
         return self.state

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.limits import table
 from service.classifier.contract import ModelContract, OperatingPoint
-from service.engine import Readiness
+from service.engine import Readiness, ServedModel
 from service.settings import Limits, Settings
 from tests.api.client import OCTETS, client, problem, settings
 from tests.api.fakes import FakeEngine
@@ -34,7 +34,8 @@ MODEL = ModelContract(
     licence="unknown",
     notice="unknown",
 )
-READY = Readiness(ready=True, model=MODEL, provider="CPUExecutionProvider", running=1, waiting=2)
+SERVED = ServedModel(MODEL, "0" * 64, "CPUExecutionProvider")
+READY = Readiness(ready=True, models=(SERVED,), running=1, waiting=2)
 BROKEN = Readiness(ready=False, missing=("the model file is missing", "no detector"))
 
 
