@@ -65,16 +65,33 @@ def check(reading: Reading) -> Report:
         )
         for (part, method), videos in sorted(kinds.items(), key=lambda kind: _place(*kind[0]))
     ]
-    empty = [video.location for video in reading.videos if sizes[video.id] == 0]
+    locations = {video.id: video.location for video in reading.videos}
+    empty = [location for id, location in locations.items() if sizes[id] == 0]
+    gone = [
+        location for id, location in locations.items() if sizes[id] is None and not is_url(location)
+    ]
     return Report(
         layout=reading.layout,
         rows=rows,
         collections=reading.collections,
         left_out=reading.left_out,
         proof=prove_disjoint(reading.videos),
-        errors=_errors(reading.videos),
-        notes=[*reading.notes, *_notes(reading.videos, empty)],
+        errors=obstacles(reading.videos),
+        notes=[*reading.notes, *_notes(reading.videos, empty, gone)],
     )
+
+
+def obstacles(videos: Sequence[LabelledVideo]) -> list[str]:
+    """What makes it impossible to train on these videos; nothing where all of them test."""
+    if not videos:
+        return ["there is no video"]
+    if {video.part for video in videos} == {"test"}:
+        return []
+    try:
+        require_classes(videos)
+    except DataError as error:
+        return [str(error)]
+    return []
 
 
 def show(report: Report, console: Console) -> None:
@@ -101,8 +118,12 @@ def _place(part: Part, method: str) -> tuple[int, bool, str]:
 
 
 def _size(location: str) -> int | None:
-    """Bytes; None for an address."""
-    return None if is_url(location) else os.path.getsize(location)
+    """Bytes; None for an address, and for a file that is not there: some readers go by names alone,
+    and a link may lead nowhere."""
+    try:
+        return None if is_url(location) else os.path.getsize(location)
+    except OSError:
+        return None
 
 
 def _gigabytes(sizes: Iterable[int | None]) -> float | None:
@@ -110,19 +131,7 @@ def _gigabytes(sizes: Iterable[int | None]) -> float | None:
     return sum(known) / GIGABYTE if known else None
 
 
-def _errors(videos: Sequence[LabelledVideo]) -> list[str]:
-    if not videos:
-        return ["there is no video"]
-    if {video.part for video in videos} == {"test"}:
-        return []
-    try:
-        require_classes(videos)
-    except DataError as error:
-        return [str(error)]
-    return []
-
-
-def _notes(videos: Iterable[LabelledVideo], empty: Sequence[str]) -> list[str]:
+def _notes(videos: Iterable[LabelledVideo], empty: Sequence[str], gone: Sequence[str]) -> list[str]:
     labels: defaultdict[Part | None, Counter[str]] = defaultdict(Counter)
     for video in videos:
         labels[video.part][video.label] += 1
@@ -137,6 +146,8 @@ def _notes(videos: Iterable[LabelledVideo], empty: Sequence[str]) -> list[str]:
         notes.append("The test has one class: of the measures only recall means something there.")
     if empty:
         notes.append(f"{len(empty):,} files are empty: {some(empty)}.")
+    if gone:
+        notes.append(f"{len(gone):,} files are missing or cannot be read: {some(gone)}.")
     return notes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -106,7 +107,10 @@ def prepare(
     ] = None,
     on_error: Annotated[
         Literal["continue", "stop"],
-        typer.Option(help="What to do after a video that gives no clips; it is listed either way."),
+        typer.Option(
+            help="What to do after a video that gives no clips (it is listed either way), and "
+            "where a part that trains or validates has no real or no forged video."
+        ),
     ] = "continue",
     layout: LayoutOption = None,
     method: MethodOption = None,
@@ -129,6 +133,7 @@ def prepare(
 
     console = Console(stderr=True, highlight=False)
     with refusals():
+        from model_export.data.check import obstacles
         from model_export.data.prepare import prepare as prepare_videos
         from model_export.data.readers import ReaderOptions, read
         from model_export.data.report import closing_table
@@ -154,6 +159,11 @@ def prepare(
         if reading.left_out:
             left_out = f"{len(reading.left_out):,} files are left out"
             console.print(f"{left_out}: deepfake-models data check says why", soft_wrap=True)
+        # Hours of decoding should not come first.
+        known = obstacles(reading.videos)
+        if known and on_error == "stop":
+            raise DataError(f"nothing can be trained on this: {known[0]}")
+        _warn(known, console)
         rows = prepare_videos(
             list(reading.videos),
             output,
@@ -177,6 +187,14 @@ def prepare(
         out.print(f"every video: {output / 'videos.csv'}", markup=False, soft_wrap=True)
         if not any(row.clips for row in rows):
             raise DataError(f"not one of {len(rows)} videos gave clips; {rows[0].message}")
+        left = obstacles([row.video for row in rows if row.clips])
+        _warn([each for each in left if each not in known], console, " that gave clips")
+
+
+def _warn(obstacles: Iterable[str], console: Console, which: str = "") -> None:
+    for obstacle in obstacles:
+        warning = f"Nothing can be trained on this: {obstacle}{which}."
+        console.print(warning, style="red", markup=False, soft_wrap=True)
 
 
 def _origin(dataset: Path) -> str:

@@ -57,6 +57,14 @@ def test_parts_and_methods_are_counted_and_weighed(tree: Path) -> None:
     assert any(note.startswith("10 files are empty: ") for note in report.notes)
 
 
+def test_a_link_that_leads_nowhere_is_missing(tree: Path) -> None:
+    link = tree / "manipulated_sequences/Deepfakes/c23/videos/001_002.mp4"
+    link.unlink()
+    link.symlink_to(tree / "elsewhere.mp4")
+    report = check(read(tree, ReaderOptions()))
+    assert f"1 files are missing or cannot be read: {link}." in report.notes
+
+
 def test_a_shared_person_is_an_error_here_too() -> None:
     shared = [video("a", "train", people="x"), video("b", "test", people="x")]
     with pytest.raises(DataError, match="share the person x"):

@@ -173,6 +173,45 @@ def test_the_command_prepares_a_dataset_and_says_what_became_of_it(
 
 
 @pytest.mark.parametrize(
+    ("fakes", "warning"),
+    [
+        ((), "there is no fake video in the part train."),
+        (("broken", "broken"), "there is no fake video in the part train that gave clips."),
+        (("good", "good"), None),
+    ],
+)
+def test_a_class_that_is_missing_is_said_at_once(
+    fakes: tuple[str, ...],
+    warning: str | None,
+    tmp_path: Path,
+    films: Path,
+    in_this_process: list[list[str]],
+) -> None:
+    lines = ["path,label,split"]
+    for part, film_of_it in (("train", "a"), ("validation", "c")):
+        lines.append(f"{films}/{film_of_it}.mp4,real,{part}")
+    for part, name, kind in zip(("train", "validation"), ("d", "e"), fakes, strict=False):
+        path = films / f"{name}.mp4"
+        if kind == "broken":
+            path = tmp_path / f"{name}.mp4"
+            path.write_text("no video")
+        lines.append(f"{path},fake,{part}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    call = ["data", "prepare", str(tmp_path / "list.csv"), str(tmp_path / "out"), "--size", "32"]
+    ended = CliRunner().invoke(app, [*call, "--sampling", "full"])
+    assert ended.exit_code == 0, ended.output
+    said = [line for line in ended.output.splitlines() if "Nothing can be trained" in line]
+    assert said == ([f"Nothing can be trained on this: {warning}"] if warning else [])
+    assert len(in_this_process) == 1
+    if not fakes:
+        elsewhere = [*call[:3], str(tmp_path / "elsewhere"), "--on-error", "stop"]
+        refused = CliRunner().invoke(app, elsewhere)
+        assert refused.exit_code == 1
+        assert "Error: nothing can be trained on this: there is no fake" in refused.output
+        assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
     ("videos", "options", "word"),
     [
         ([], OPTIONS, "no video"),
