@@ -14,6 +14,8 @@ from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from model_export.data.video import Part
+
 if TYPE_CHECKING:
     from model_export.evaluation.adversary import Attack
     from model_export.evaluation.rendering import Table
@@ -21,14 +23,6 @@ if TYPE_CHECKING:
 
 _out = Console(highlight=False)
 _progress = Console(stderr=True)
-
-
-class PartName(StrEnum):
-    """The parts of a dataset."""
-
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST = "test"
 
 
 class LevelName(StrEnum):
@@ -67,7 +61,7 @@ def evaluate(
         Path,
         typer.Argument(help="Prepared dataset.", metavar="PREPARED", exists=True, file_okay=False),
     ],
-    part: Annotated[PartName, typer.Option(help="The part to measure on.")] = PartName.TEST,
+    part: Annotated[Part, typer.Option(help="The part to measure on.")] = "test",
     level: Annotated[
         LevelName, typer.Option(help="What is printed and drawn; files hold all three.")
     ] = LevelName.CLIP,
@@ -124,7 +118,7 @@ def evaluate(
 
     Prints recall, precision, F1, AUC and more for all forged videos, by attacker (methods trained
     on, other known ones, unknown ones) and by method, each against all real ones; intervals are
-    over people. Of several models (seeds) mean and spread are printed as well.
+    over people. Of several models mean and spread over those of one kind (seeds) are printed too.
 
     Example: **deepfake-models evaluate runs/clrnet-0 runs/clrnet-1 prepared/ --orders -o figures/**
     """
@@ -139,7 +133,7 @@ def evaluate(
         from model_export.evaluation.subject import open_subject
 
         wanted = Wanted(
-            part=part.value,
+            part=part,
             methods=tuple(_names(methods)) or None,
             level=level.value,
             draws=draws,
@@ -170,11 +164,12 @@ def evaluate(
 def _compare(done: Sequence[Evaluation], wanted: Wanted, output: Path | None) -> None:
     from model_export.evaluation.findings import over_models
     from model_export.evaluation.levels import LEVELS
-    from model_export.evaluation.rendering import write_table
+    from model_export.evaluation.rendering import marked, write_table
 
-    findings = [evaluation.findings for evaluation in done]
+    models = [(evaluation.subject.kind, evaluation.findings) for evaluation in done]
     for level in LEVELS:
-        table = over_models(findings, level, f"{len(done)} models, by {level}")
+        table = over_models(models, level, f"{len(done)} models, by {level}")
+        table = marked(table, done[0].origin)  # All were measured on the same clips.
         if level == wanted.level:
             _print(table)
         if output is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from model_export.data.video import REAL
@@ -99,13 +99,14 @@ _SHOWN = {"recall": "recall", "prec.": "precision", "F1": "f1", "EER": "eer", "E
 _HIDDEN = {"spec.": "specificity", "bal. acc.": "balanced_accuracy", "AP": "ap"}
 
 
-def every_figure(findings: Sequence[Finding], title: str) -> Table:
-    """A row a figure, with nothing left out."""
+def every_figure(findings: Sequence[Finding], title: str, origin: str) -> Table:
+    """A row a figure, with nothing left out. Each says of what data (``Preparation.origin``), since
+    rows of CSV are read without what stands above them."""
     return Table(
         title=title,
         columns=(
             *("level", "group", "attacker", "methods", "figure", "value", "low", "high"),
-            *("reason", "threshold", "fake", "real", "people"),
+            *("reason", "threshold", "fake", "real", "people", "data"),
         ),
         rows=tuple(
             (
@@ -114,6 +115,7 @@ def every_figure(findings: Sequence[Finding], title: str) -> Table:
                 found.reason or "",
                 str(each.measures.threshold),
                 *(str(count) for count in _counts(each)),
+                origin,
             )
             for each in findings
             for name in FIGURES
@@ -127,33 +129,43 @@ def as_json(findings: Sequence[Finding], **about: object) -> str:
     return json.dumps({**about, "findings": [asdict(each) for each in findings]}, indent=1) + "\n"
 
 
-def over_models(findings: Sequence[Sequence[Finding]], level: Level, title: str) -> Table:
-    """Mean ± standard deviation of the figures of several models (seeds), group by group; only
-    groups that all of them have."""
-    chosen = [
-        {each.group: each for each in model if each.measures.level == level} for model in findings
-    ]
-    groups = [group for group in chosen[0] if all(group in each for each in chosen)]
-    rows = []
-    for group in groups:
-        cells = []
-        for name in _SPREAD.values():
-            values = [_estimate(each[group], name).value for each in chosen]
-            known = [value for value in values if value is not None]
-            found = spread(known) if len(known) == len(values) else None
-            cells.append(
-                MISSING if found is None else f"{found.mean:.3f}±{found.deviation or 0.0:.3f}"
-            )
-        rows.append((_indented(chosen[0][group]), *cells))
+def over_models(models: Sequence[tuple[str, Sequence[Finding]]], level: Level, title: str) -> Table:
+    """The figures of several models, each with its kind (``Subject.kind``), group by group: mean ±
+    standard deviation over those of one kind (seeds), which alone have a mean that means something.
+    Only groups that all models of a kind have."""
+    kinds: dict[str, list[dict[str, Finding]]] = {}
+    for kind, findings in models:
+        groups = {each.group: each for each in findings if each.measures.level == level}
+        kinds.setdefault(kind, []).append(groups)
     return Table(
         title=title,
-        columns=("group", *_SPREAD),
-        rows=tuple(rows),
-        notes=(f"Mean ± standard deviation over {len(chosen)} models.",),
+        columns=("models", "", "group", *_SPREAD),
+        rows=tuple(
+            (kind, str(len(alike)), _indented(finding), *_spreads(alike, group))
+            for kind, alike in kinds.items()
+            for group, finding in alike[0].items()
+            if all(group in each for each in alike)
+        ),
+        notes=(
+            "Mean ± standard deviation over models of one network trained on the same methods, "
+            "whose number stands behind them. What else they differ in, their own files say.",
+        ),
     )
 
 
 _SPREAD = {**_SHOWN, "AUC": "auc"}
+
+
+def _spreads(alike: Sequence[Mapping[str, Finding]], group: str) -> Iterator[str]:
+    for name in _SPREAD.values():
+        values = [_estimate(each[group], name).value for each in alike]
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
+            yield MISSING
+        else:
+            found = spread(known)
+            deviation = "" if found.deviation is None else f"±{found.deviation:.3f}"
+            yield f"{found.mean:.3f}{deviation}"
 
 
 def _indented(finding: Finding) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from model_export.errors import EvaluationError
 from model_export.evaluation.metrics import Estimate
+from model_export.evaluation.origin import titled
 
 MISSING = "–"
 
@@ -23,6 +24,11 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+
+
+def marked(table: Table, origin: str) -> Table:
+    """The table of figures on data of ``origin``, which its title says where they are synthetic."""
+    return replace(table, title=titled(table.title, origin))
 
 
 def with_interval(estimate: Estimate, *, signed: bool = False) -> str:

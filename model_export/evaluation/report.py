@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -19,12 +19,18 @@ from model_export.evaluation.findings import Finding, as_json, every_figure, fin
 from model_export.evaluation.levels import LEVELS, Level
 from model_export.evaluation.metrics import difference, measure, point_of
 from model_export.evaluation.orders import ORDERS, Order
-from model_export.evaluation.rendering import Table, markdown, with_interval, write_table
+from model_export.evaluation.origin import titled
+from model_export.evaluation.rendering import (
+    Table,
+    markdown,
+    marked,
+    with_interval,
+    write_table,
+)
 from model_export.evaluation.robustness import robustness, robustness_table
 from model_export.evaluation.scores import Transform, score_videos
 from model_export.evaluation.subject import Subject
 from model_export.evaluation.table import ScoreTable
-from model_export.evaluation.tables import STAND_INS, is_synthetic
 from service.classifier.contract import OperatingPoint
 
 
@@ -102,8 +108,9 @@ def evaluate(
         point=point,
         calibrated=wanted.calibrate is not None,
     )
-    level, title = wanted.level, _title(done)
-    done.tables["measures"] = summary(done.findings, level, f"{title}, by {level}")
+    level, of = wanted.level, f"{subject.name}: {wanted.part} part"
+    title = titled(of, done.origin)
+    done.tables["measures"] = summary(done.findings, level, f"{of}, by {level}")
     if point is not None:
         done.tables["verdicts"] = _verdicts(scores, point)
     done.figures.update(_pictures(scores, level, title, point))
@@ -128,7 +135,9 @@ def evaluate(
         )
         done.tables["attacks"] = attack_table(attacked, level, point, real_too=wanted.attack_real)
         done.figures["attacks"] = plots.attack_curves(attacked, title)
-    return done
+    return replace(
+        done, tables={stem: marked(table, done.origin) for stem, table in done.tables.items()}
+    )
 
 
 def write(evaluation: Evaluation, folder: Path) -> None:
@@ -141,7 +150,8 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     except OSError as error:
         raise EvaluationError(f"{folder} cannot be written: {error.strerror}") from error
     evaluation.scores.save(folder / "scores.csv")
-    write_table(every_figure(evaluation.findings, "all"), folder, "measures", ("csv",))
+    figures = every_figure(evaluation.findings, "all", evaluation.origin)
+    write_table(figures, folder, "measures", ("csv",))
     for stem, table in evaluation.tables.items():
         if stem != "measures":
             write_table(table, folder, stem)
@@ -159,7 +169,8 @@ def _page(evaluation: Evaluation) -> str:
     if point is not None:
         lines.append(f"- faces and videos at the operating point: {point.calibration}")
     for level in LEVELS:
-        lines += ["", markdown(summary(evaluation.findings, level, f"By {level}", full=True))]
+        table = summary(evaluation.findings, level, f"By {level}", full=True)
+        lines += ["", markdown(marked(table, evaluation.origin))]
     lines += [
         "\n" + markdown(table) for stem, table in evaluation.tables.items() if stem != "measures"
     ]
@@ -176,11 +187,6 @@ def _about(evaluation: Evaluation) -> dict[str, str]:
         "data": evaluation.origin,
         "part": evaluation.part,
     }
-
-
-def _title(evaluation: Evaluation) -> str:
-    stand_ins = f" of {STAND_INS}" if is_synthetic(evaluation.origin) else ""
-    return f"{evaluation.subject.name}: {evaluation.part} part{stand_ins}"
 
 
 def _known(subject: Subject, wanted: Wanted) -> Sequence[str] | None:

@@ -61,6 +61,12 @@ class Subject:
     network: Network | None = None
     point: OperatingPoint | None = None
 
+    @property
+    def kind(self) -> str:
+        """What models share that may be averaged: the network, and what it was trained on. A model
+        of which that is not known is of a kind of its own."""
+        return f"{self.architecture}, {self.lineage or f'{self.path}, trained on unknown methods'}"
+
 
 def open_subject(
     path: Path,

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from model_export.evaluation.metrics import Estimate, spread
+from model_export.evaluation.origin import stand_ins
 from model_export.evaluation.papers import (
     AVERAGE,
     LABELS,
@@ -24,7 +25,6 @@ from model_export.evaluation.rendering import Table, write_table
 from model_export.evaluation.results import Cost, Result
 
 NOT_RUN = "–"
-STAND_INS = "synthetic stand-ins"
 RECALL = "R"
 """Marks a recall where the test videos are all forged and F1 means nothing."""
 
@@ -46,7 +46,7 @@ def comparison(name: str, results: Sequence[Result], origin: str, *, figure: str
         rows += _group(paper, list(group), columns, results, origin, figure)
     keys = [key.replace("_", " ") for key in paper.keys]
     return Table(
-        title=f"{paper.title}{_said(origin, ': ours on ')}",
+        title=f"{paper.title}{stand_ins(origin, ': ours on ')}",
         columns=(*keys, *(column.replace("_", " ") for column in columns)),
         rows=tuple(rows),
         notes=_notes(results, origin, figure),
@@ -78,7 +78,7 @@ def cost_table(costs: Iterable[Cost], origin: str) -> Table:
             )
         )
     return Table(
-        title=f"Cost of training (section 6.2.3, WWW '21){_said(origin, ': ours on ')}",
+        title=f"Cost of training (section 6.2.3, WWW '21){stand_ins(origin, ': ours on ')}",
         columns=(
             *("network", "strategy", "methods", "stage", "samples an epoch", "seconds an epoch"),
             *("epochs", "minutes in all", "seconds an epoch, published"),
@@ -95,15 +95,6 @@ def write_tables(
     tables = {name: comparison(name, results, origin) for name in TABLES}
     tables["www21-cost"] = cost_table(costs, origin)
     return [path for stem, table in tables.items() for path in write_table(table, folder, stem)]
-
-
-def is_synthetic(origin: str) -> bool:
-    """Whether a dataset of this origin stands in for the forgeries its methods are named for."""
-    return "synthetic" in origin.lower()
-
-
-def _said(origin: str, before: str) -> str:
-    return f"{before}{STAND_INS}" if is_synthetic(origin) else ""
 
 
 def _group(
@@ -123,7 +114,7 @@ def _group(
 
     def ours(architecture: str | None, label: str) -> tuple[str, ...]:
         own = [result for result in results if result.architecture == architecture]
-        name = f"{label}, ours{_said(origin, ' on ')}"
+        name = f"{label}, ours{stand_ins(origin, ' on ')}"
         return (*keys, name, *_cells(paper, printed[0], columns, own, figure))
 
     rows: list[tuple[str, ...]] = []
@@ -190,14 +181,12 @@ def _spread(values: Sequence[float], digits: int) -> str:
 def _notes(results: Sequence[Result], origin: str, figure: str) -> tuple[str, ...]:
     level = results[0].measures.level if results else "clip"
     seeds = len({result.seed for result in results})
-    stand_ins = (
-        f"Ours is measured on {STAND_INS} for the methods in the heading, not on those methods. "
-        if is_synthetic(origin)
-        else ""
+    said = stand_ins(
+        origin, "Ours is measured on ", " for the methods in the heading, not on those methods. "
     )
     return (
         f"Published: F1 in %. Ours: {figure} of forged in % by {level}, mean ± "
         f"standard deviation over up to {seeds} seed(s); {RECALL}: recall, where all test videos "
         f"are forged; {NOT_RUN}: not run.",
-        f"{stand_ins}Data of ours: {origin}.",
+        f"{said}Data of ours: {origin}.",
     )

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from model_export.evaluation.origin import stand_ins
 from model_export.evaluation.results import Result
-from model_export.evaluation.tables import STAND_INS, is_synthetic
 from model_export.experiments.plan import KNOWN, OPEN
 
 CHANCE = 0.5
@@ -83,7 +83,7 @@ def _mean_auc(results: Sequence[Result], method: str) -> float:
 
 
 def _short(origin: str) -> str:
-    return f"{STAND_INS}, not the datasets of these names" if is_synthetic(origin) else origin
+    return stand_ins(origin, after=", not the datasets of these names") or origin
 
 
 def _save(figure: Figure, path: Path) -> None:

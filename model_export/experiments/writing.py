@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model_export.data.prepared import PreparedDataset
 from model_export.data.video import PARTS, REAL
-from model_export.evaluation.rendering import Table, markdown, write_table
+from model_export.evaluation.rendering import Table, markdown, marked, write_table
 from model_export.evaluation.results import Result, save_results
 from model_export.evaluation.tables import write_tables
 from model_export.experiments.budget import Budget, Stage
@@ -28,9 +28,8 @@ def write_outcome(
     save_results(outcome.results, folder / "results.json")
     write_tables(outcome.results, outcome.costs, origin, folder / "tables")
     for architecture, grid in outcome.grids.items():
-        write_table(
-            grid_table(architecture, grid, origin), folder / "tables", f"grid-{architecture}"
-        )
+        table = marked(grid_table(architecture, grid, origin), origin)
+        write_table(table, folder / "tables", f"grid-{architecture}")
     networks = list(dict.fromkeys(each.architecture for each in outcome.results))
     for architecture in networks:
         draw_matrix(
@@ -122,7 +121,9 @@ def _page(
         "## Does transfer beat merge, and merge single?\n",
         f"Measured as clip AUC on {OPEN}, which no model saw, and on stand-ins alone: this says "
         "how the strategies compare here, not on the forgeries of these names.\n",
-        markdown(ordering) if sentences else "Not every strategy was run.\n",
+        markdown(marked(ordering, dataset.preparation.origin))
+        if sentences
+        else "Not every strategy was run.\n",
         *(f"- {sentence}" for sentence in sentences),
         "",
         "![Open domain](figures/open-domain.png)\n",

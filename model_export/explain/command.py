@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+from model_export.data.video import Part
 
 if TYPE_CHECKING:
     from model_export.explain.choice import Selection
@@ -19,14 +20,6 @@ explain_app = typer.Typer(
 )
 
 _progress = Console(stderr=True)
-
-
-class PartName(StrEnum):
-    """The parts of a dataset."""
-
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST = "test"
 
 
 def _png(path: Path) -> Path:
@@ -60,7 +53,7 @@ Videos = Annotated[
     ),
 ]
 InPart = Annotated[
-    PartName | None, typer.Option("--part", help="Show this part only.", show_default=False)
+    Part | None, typer.Option("--part", help="Show this part only.", show_default=False)
 ]
 Count = Annotated[int, typer.Option(help="Clips of each method (or named video).", min=1, max=200)]
 Seed = Annotated[int, typer.Option(help="Seed of the draw.", min=0)]
@@ -99,7 +92,8 @@ def cams(
         opened.demand_cam()
         opened.demand_fit(dataset.preparation)
         clips = drawn_clips(dataset, _selection(part, methods, videos, count, seed))
-        save((domain_cams if mean else clip_cams)(clips, opened, _progress), output)
+        picture = (domain_cams if mean else clip_cams)(clips, opened, _progress)
+        save(picture, output, dataset.preparation.origin)
 
 
 @explain_app.command()
@@ -129,7 +123,7 @@ def differences(
 
         dataset = PreparedDataset(prepared)
         clips = drawn_clips(dataset, _selection(part, methods, videos, count, seed))
-        save(drawn(clips, factor), output)
+        save(drawn(clips, factor), output, dataset.preparation.origin)
 
 
 @explain_app.command()
@@ -188,11 +182,11 @@ def clips(
             chosen, by = drawn_clips(dataset, selection), None
         title = f"Clips of {prepared.resolve().name}"
         title += f", by {by}, the worst mistakes first" if by else ""
-        save(contact_sheet(chosen, title), output)
+        save(contact_sheet(chosen, title), output, dataset.preparation.origin)
 
 
 def _selection(
-    part: PartName | None,
+    part: Part | None,
     methods: list[str] | None,
     videos: list[str] | None,
     count: int,
@@ -201,7 +195,7 @@ def _selection(
     from model_export.explain.choice import Selection
 
     return Selection(
-        part=part.value if part else None,
+        part=part,
         methods=_names(methods),
         videos=_names(videos),
         count=count,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model_export.errors import EvaluationError
+from model_export.evaluation.origin import stand_ins
 
 Image = NDArray[np.uint8]
 
@@ -42,11 +43,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """``columns`` name the places of every row; at least one cell of the rows is an image."""
+    """``columns`` name the places of every row; at least one cell of the rows is an image. ``mark``
+    stands above the captions, at most ``CAPTION_LETTERS`` long."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    mark: str = ""
 
 
 def draw(picture: Picture) -> Image:
@@ -71,6 +74,9 @@ def draw(picture: Picture) -> Image:
         figure.text(*at, text, fontsize=points, va=vertical, parse_math=False)
 
     write(GAP, HEADER // 4, picture.title, _TITLE_POINTS)
+    # Not in the title, which a picture of one column may cut off.
+    if picture.mark:
+        write(GAP, 3 * HEADER // 4, picture.mark, _TEXT_POINTS)
     for index, name in enumerate(picture.columns):
         write(CAPTION + across * index, 3 * HEADER // 4, name, _TEXT_POINTS)
     for place, row in enumerate(picture.rows):
@@ -86,9 +92,11 @@ def draw(picture: Picture) -> Image:
     return np.ascontiguousarray(pixels[..., :3])
 
 
-def save(picture: Picture, path: Path) -> None:
-    """Write the picture as PNG. Raises ``EvaluationError`` naming a file that cannot be written."""
-    _, png = cv2.imencode(".png", cv2.cvtColor(draw(picture), cv2.COLOR_RGB2BGR))
+def save(picture: Picture, path: Path, origin: str) -> None:
+    """Write the picture as PNG, marked where clips of ``origin`` are synthetic. Raises
+    ``EvaluationError`` naming a file that cannot be written."""
+    pixels = draw(replace(picture, mark=stand_ins(origin)))
+    _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     try:
         path.write_bytes(cast("NDArray[np.uint8]", png).tobytes())
     except OSError as error:

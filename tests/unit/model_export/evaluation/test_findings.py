@@ -70,8 +70,11 @@ def test_the_summary_says_why_figures_are_missing() -> None:
 
 def test_nothing_is_left_out_of_the_files() -> None:
     found = find(TABLE, Lineage(("FS",)), draws=20)
-    rows = list(csv.DictReader(comma_separated(every_figure(found, "all")).splitlines()))
+    rows = list(
+        csv.DictReader(comma_separated(every_figure(found, "all", "a synthetic set")).splitlines())
+    )
     assert len(rows) == 3 * 8 * 9
+    assert {row["data"] for row in rows} == {"a synthetic set"}
     recall = next(
         row
         for row in rows
@@ -87,8 +90,22 @@ def test_nothing_is_left_out_of_the_files() -> None:
 def test_spread_over_models() -> None:
     other = TABLE.scored(1 - TABLE.score)
     both = [find(table, Lineage(("FS",)), ["clip"], draws=20) for table in (TABLE, other)]
-    table = over_models(both, "clip", "Two")
-    rows = {row[0].strip(): dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    table = over_models([("one kind", found) for found in both], "clip", "Two")
+    rows = {row[2].strip(): dict(zip(table.columns, row, strict=True)) for row in table.rows}
     assert rows["FS"]["recall"] == "0.500±0.707"
     assert rows["DFW"]["AUC"] == "0.500±0.707"
-    assert "over 2 models" in table.notes[0]
+    assert {row["models"] for row in rows.values()} == {"one kind"}
+    assert {row[1] for row in table.rows} == {"2"}
+
+
+def test_models_of_different_kinds_are_not_averaged() -> None:
+    single = find(TABLE, Lineage(("FS",)), ["clip"], draws=20)
+    transfer = find(TABLE.scored(1 - TABLE.score), Lineage(("FS",), ("DFW",)), ["clip"], draws=20)
+    models = [("single", single), ("transfer", transfer), ("single", single)]
+    table = over_models(models, "clip", "Three")
+    recalls = {(row[0], row[1], row[2].strip()): row[3] for row in table.rows}
+    assert recalls["single", "2", "FS"] == "1.000±0.000"
+    assert recalls["transfer", "1", "FS"] == "0.000"
+    # A group is shown for each kind that has it, and for no other.
+    assert ("single", "2", "open-domain") in recalls
+    assert ("transfer", "1", "open-domain") not in recalls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from dataclasses import replace
@@ -66,7 +67,7 @@ def test_an_exported_model_from_the_command_line(
         *("--level", "face", "--draws", "30", "-o", out),
     )
     assert code == 0, text
-    assert "brightness: test part of synthetic stand-ins, by face" in text
+    assert "brightness: test part, by face (synthetic stand-ins)" in text
     assert "in-domain" in text
     assert "out-of-domain" in text
     assert {path.name for path in out.iterdir()} == {
@@ -88,6 +89,15 @@ def test_an_exported_model_from_the_command_line(
     page = (out / "measures.md").read_text()
     assert "By video" in page
     assert "Verdicts on faces at the operating point" in page
+    assert page.count("(synthetic stand-ins)**") == 3 + 2
+    for name in ("verdicts", "orders"):
+        for end in _ENDS:
+            assert (
+                "(synthetic stand-ins)"
+                in (out / f"{name}.{end}").read_text().splitlines()[2 if end == "tex" else 0]
+            )
+    with (out / "measures.csv").open(newline="") as file:
+        assert {row["data"] for row in csv.DictReader(file)} == {"a synthetic benchmark"}
     for picture in out.glob("*.png"):
         assert cv2.imread(str(picture)).std() > 5
 
@@ -98,7 +108,7 @@ def test_a_model_is_degraded(dataset: PreparedDataset, model: Path, tmp_path: Pa
         *("--level", "video", "-o", tmp_path / "out"),
     )
     assert code == 0, text
-    assert "AUC by video under degradation" in text
+    assert "AUC by video under degradation (synthetic stand-ins)" in text
     assert (tmp_path / "out" / "robustness.png").exists()
     assert "| h264 | 40 CRF |" in (tmp_path / "out" / "robustness.md").read_text()
 
@@ -111,7 +121,12 @@ def test_runs_are_compared_and_attacked(dataset: PreparedDataset, tmp_path: Path
         *("--methods", "NT,real", "--device", "cpu", "--draws", "20", "-o", out),
     )
     assert code == 0, text
-    assert "2 models, by clip" in text
+    assert "2 models, by clip (synthetic stand-ins)" in text
+    spread = (out / "spread-clip.md").read_text()
+    assert "| clrnet, single NT | 2 |" in spread
+    assert "± standard deviation" in spread
+    for name in ("spread-video", "1-seed-0/attacks"):
+        assert "(synthetic stand-ins)" in (out / f"{name}.csv").read_text().splitlines()[0]
     assert {path.name for path in out.iterdir()} == {
         *("1-seed-0", "2-seed-1"),
         *(f"spread-{level}.{end}" for level in ("clip", "face", "video") for end in _ENDS),

@@ -49,6 +49,20 @@ def test_what_a_run_started_from_counts(dataset: PreparedDataset, tmp_path: Path
     assert Lineage(("FS",)).strategy == "single"
 
 
+def test_seeds_are_of_one_kind_and_what_is_not_known_is_of_its_own(
+    dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    def kind(name: str, methods: list[str], start: Path | None = None) -> str:
+        seed = 1 if name == "other" else 0
+        folder = write_run(tmp_path / name, dataset, methods, seed=seed, start=start)
+        return open_subject(folder, dataset, "cpu").kind
+
+    assert kind("one", ["FS"]) == kind("other", ["FS"]) == "clrnet, single FS"
+    assert kind("moved", ["FS", "DF"], tmp_path / "one") == "clrnet, transfer FS->DF"
+    gone = tmp_path / "gone"
+    assert kind("lost", ["FS"], gone) != kind("lost-too", ["FS"], gone)
+
+
 def test_what_cannot_be_found_is_unknown_and_not_guessed(
     dataset: PreparedDataset, tmp_path: Path
 ) -> None:

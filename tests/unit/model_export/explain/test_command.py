@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from model_export.data.prepared import PreparedDataset
 from model_export.evaluation.table import ScoreTable
 from model_export.explain import model as models
+from model_export.explain import picture
 from model_export.explain.command import explain_app
 from model_export.explain.model import OpenModel
 from model_export.explain.picture import CAPTION, GAP, HEADER
 
-from .conftest import LENGTH, SIZE, network, opened
+from .conftest import LENGTH, PREPARATION, SIZE, network, opened
 
 CELL = 2 * SIZE + GAP
 """Frames of 48 pixels are shown at twice their size."""
@@ -75,6 +76,17 @@ def test_clips_by_a_table(run: Run) -> None:
     assert run.rows("clips", "--scores", str(scores)) == 1
     code, text = run.text("clips", "--scores", "absent.csv", "-o", "p.png")
     assert (code, text) == (1, "Error: absent.csv cannot be read: No such file or directory")
+
+
+def test_every_picture_is_of_the_origin_of_its_clips(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(picture, "save", lambda picture, path, origin: told.append(origin))
+    for command in (["cams", "-m", "any"], ["cams", "-m", "any", "--mean"], ["differences"]):
+        assert run.text(*command, "-o", "p.png")[0] == 0
+    assert run.text("clips", "-o", "p.png")[0] == 0
+    assert told == [PREPARATION.origin] * 4
 
 
 def test_the_same_command_gives_the_same_picture(run: Run) -> None:

@@ -74,16 +74,35 @@ def test_a_saved_picture_is_a_png_with_red_where_it_was(tmp_path: Path) -> None:
     red = np.zeros((96, 96, 3), np.uint8)
     red[..., 0] = 255
     path = tmp_path / "picture.png"
-    save(Picture("", ("",), (Row("", (red,)),)), path)
+    save(Picture("", ("",), (Row("", (red,)),)), path, "filmed")
     assert path.read_bytes().startswith(b"\x89PNG")
     found = cv2.imread(str(path))
     assert found is not None
     assert tuple(found[HEADER + 50, CAPTION + 50]) == (0, 0, 255)
 
 
+def test_a_picture_of_synthetic_clips_says_so_however_narrow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Picture("a title that is longer than one column", ("",), (Row("", (noise(96, 96),)),))
+    marks = {}
+    for origin in ("filmed", "a synthetic benchmark"):
+        save(picture, tmp_path / "p.png", origin)
+        found = cv2.imread(str(tmp_path / "p.png"))
+        assert found is not None
+        # Left of the columns' names, clear of the right edge of the captions.
+        marks[origin] = found[HEADER // 2 : HEADER, : CAPTION - GAP]
+    assert (marks["filmed"] == 255).all()
+    assert (marks["a synthetic benchmark"] < 128).sum() > 100
+    written: list[str] = []
+    monkeypatch.setattr(Figure, "text", lambda self, x, y, words, **style: written.append(words))
+    save(picture, tmp_path / "p.png", "a synthetic benchmark")
+    assert "synthetic stand-ins" in written
+
+
 def test_what_cannot_be_written_or_seen_is_refused(tmp_path: Path) -> None:
     row = Row("", (noise(96, 96),))
     with pytest.raises(EvaluationError, match=r"absent/p\.png cannot be written: No such file"):
-        save(Picture("", ("",), (row,)), tmp_path / "absent" / "p.png")
+        save(Picture("", ("",), (row,)), tmp_path / "absent" / "p.png", "filmed")
     with pytest.raises(EvaluationError, match="4000 rows make too large a picture"):
         draw(Picture("", ("",), (row,) * 4000))
