@@ -105,7 +105,7 @@ class Assembler:
         clips = findings.clips[track]
         raw = scoring.sustained(clips)
         score = scoring.calibrate(raw, self._point)
-        boxes = extracted.tracks[track]
+        seen = extracted.tracks[track]
         return FaceReport(
             id=track,
             score=score,
@@ -116,7 +116,12 @@ class Assembler:
             segments=tuple(
                 self.segment(track, group, findings) for group in scoring.segments(clips)
             ),
-            boxes=tuple(TimedBox(frame=f, time=t, box=_box(b)) for f, t, b in boxes)
+            boxes=tuple(
+                TimedBox(frame=frame, time=time, box=_box(box))
+                for frame, time, box in zip(
+                    seen.frames.tolist(), seen.times.tolist(), seen.boxes.tolist(), strict=True
+                )
+            )
             if self._options.detail == "full"
             else None,
         )
@@ -155,7 +160,12 @@ class Assembler:
         )
 
     def _coverage(self, extracted: Extracted, findings: Findings) -> Coverage:
-        scored = [(clip.start, clip.end) for clips in findings.clips.values() for clip in clips]
+        since, until = extracted.range
+        scored = [
+            (clip.start - since, clip.end - since)
+            for clips in findings.clips.values()
+            for clip in clips
+        ]
         dropped = Counter(extracted.faces_dropped)
         if unscored := len(extracted.tracks) - len(findings.clips):
             dropped["no_whole_clip"] += unscored
@@ -169,9 +179,7 @@ class Assembler:
             faces_dropped=dict(dropped),
             clips_scored=findings.count,
             clips_dropped=extracted.clips_dropped,
-            longest_unscored=scoring.longest_gap(
-                scored, extracted.duration + extracted.seconds_missing
-            ),
+            longest_unscored=scoring.longest_gap(scored, until - since + extracted.seconds_missing),
             seconds_missing=extracted.seconds_missing,
         )
 

@@ -42,7 +42,8 @@ class ClipSpec:
 @dataclass(frozen=True, slots=True)
 class Clip:
     """``pixels`` uint8 (T, H, W, 3) RGB of one track; ``start`` and ``end`` in seconds, ``end``
-    being when the last frame disappears; ``boxes`` is the face's in each frame."""
+    being when the last frame disappears; ``boxes`` is the face's in each frame; ``spec`` the
+    number of the ``ClipSpec`` it was cut by."""
 
     track: int
     first_frame: int
@@ -51,24 +52,34 @@ class Clip:
     end: float
     boxes: tuple[Box, ...]
     pixels: NDArray[np.uint8]
+    spec: int = 0
 
 
 class ClipCutter:
     """Cuts the planned windows out of tracked frames.
 
-    ``ends`` is float64 (frames,), when each frame of the video disappears, in seconds; ``most``
-    bounds the clips. ``dropped`` counts, by reason, the windows of a face that could not become a
-    clip.
+    Windows are as long as the longest clip; a shorter one is cut as often as it fits, one after
+    the other, so that all specs see the same windows. ``ends`` is float64 (frames,), when each
+    frame of the video disappears, in seconds; ``most`` bounds the windows of all faces together.
+    ``dropped`` counts, by reason, the windows of a face that could not become clips.
     """
 
-    def __init__(self, plan: Plan, spec: ClipSpec, *, ends: NDArray[np.float64], most: int) -> None:
-        self._starts = plan.starts
-        self._spec, self._ends, self._most = spec, ends, most
+    def __init__(
+        self, plan: Plan, specs: Sequence[ClipSpec], *, ends: NDArray[np.float64], most: int
+    ) -> None:
+        self._starts, self._length = plan.starts, plan.length
+        self._specs, self._ends, self._most = tuple(specs), ends, most
+        self._places = [
+            (number, at, at + spec.length)
+            for number, spec in enumerate(self._specs)
+            for at in range(0, plan.length - spec.length + 1, spec.length)
+        ]
+        """Of every clip of a window: its spec, its first frame and the one after its last."""
         self._made = 0
         self.dropped: Counter[str] = Counter()
 
     def cut(self, frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame | Clip]:
-        """Pass every frame on and, after the last one of a window, its clips by track."""
+        """Pass every frame on and, after the last one of a window, its clips by track and spec."""
         window: list[TrackedFrame] = []
         current = -1
         for tracked in frames:
@@ -77,7 +88,7 @@ class ClipCutter:
                 self._abandon(window)
                 window, current = [], place
             window.append(tracked)
-            if place >= 0 and len(window) == self._spec.length:
+            if place >= 0 and len(window) == self._length:
                 yield from self._clips(window)
                 window = []
             yield tracked
@@ -96,17 +107,20 @@ class ClipCutter:
                 self.dropped["over_clip_limit"] += 1
             else:
                 try:
-                    clip = self._clip(track, window, faces)
+                    clips = [
+                        self._clip(track, number, window[at:to], faces[at:to])
+                        for number, at, to in self._places
+                    ]
                 except ValueError:
                     self.dropped["face_outside_frame"] += 1
                 else:
                     self._made += 1
-                    yield clip
+                    yield from clips
 
     def _clip(
-        self, track: int, window: Sequence[TrackedFrame], faces: Sequence[TrackedFace]
+        self, track: int, number: int, window: Sequence[TrackedFrame], faces: Sequence[TrackedFace]
     ) -> Clip:
-        spec = self._spec
+        spec = self._specs[number]
         boxes = tuple(face.box for face in faces)
         squares = (union_box(boxes),) * len(boxes) if spec.alignment == "clip" else boxes
         size = (spec.height, spec.width)
@@ -124,6 +138,7 @@ class ClipCutter:
                     for each, box in zip(window, squares, strict=True)
                 ]
             ),
+            spec=number,
         )
 
 

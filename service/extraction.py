@@ -1,19 +1,26 @@
 """From bytes to clips: decode, detect, track, crop.
 
-This is the part that touches hostile media, made to run in a process of its own later: what comes
-out can be pickled, and frames never leave it, only small crops do.
+This is the part that touches hostile media. The service runs it in a process of its own
+(``service.sandbox``): frames never leave it, only small crops and plain numbers do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.clips import Clip, ClipCutter, ClipSpec
-from service.faces.detector import Box, FaceDetector
-from service.faces.tracking import Tracker, TrackerSettings
+from service.errors import OverLimits
+from service.faces.detector import FaceDetector
+from service.faces.tracking import TrackedFace, Tracker, TrackerSettings
+from service.video.container import Readable
 from service.video.deadline import Deadline
-from service.video.sampling import plan
+from service.video.frames import Frame
+from service.video.sampling import plan, shown_within
 from service.video.video import Video, VideoLimits
 
 _PROGRESS_FRAMES = 10
@@ -31,10 +38,20 @@ class ExtractionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far extraction is, in seconds of video."""
+    """How far extraction is, in seconds of video; ``duration`` is where it will end."""
 
     time: float
     duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrackBoxes:
+    """Where one face is: int32 (n,) frame indices, float64 (n,) their times in seconds and float32
+    (n, 4) boxes; n is 0 where nobody asked for them."""
+
+    frames: NDArray[np.int32]
+    times: NDArray[np.float64]
+    boxes: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,8 @@ class Extracted:
     height: int
     fps: float | None
     duration: float
+    range: tuple[float, float]
+    """The seconds of the video that were asked for; what follows is about them alone."""
     seconds_missing: float
     sampling: str
     frames_in_video: int
@@ -55,15 +74,17 @@ class Extracted:
     frames_with_face: int
     faces_dropped: dict[str, int]
     clips_dropped: dict[str, int]
-    tracks: dict[int, list[tuple[int, float, Box]]] = field(repr=False)
-    """Frame index, time and box of every frame of every track."""
+    tracks: dict[int, TrackBoxes] = field(repr=False)
 
 
 def extract(
-    data: bytes,
-    spec: ClipSpec,
+    media: bytes | Readable,
+    specs: Sequence[ClipSpec],
     sampling: str,
     *,
+    start: float | None = None,
+    end: float | None = None,
+    boxes: bool = True,
     detector: FaceDetector,
     tracking: TrackerSettings,
     limits: ExtractionLimits,
@@ -71,23 +92,55 @@ def extract(
 ) -> Iterator[Position | Clip | Extracted]:
     """Yield positions and clips as they come and at the end one ``Extracted``.
 
-    Raises what ``Video`` and ``plan`` raise, and ``TooSlow``.
+    Only frames from ``start`` to before ``end`` (seconds) are looked at. ``boxes`` says whether
+    every frame's boxes are wanted at the end. Raises what ``Video`` and ``plan`` raise,
+    ``TooSlow``, and ``OverLimits`` where the memory does not suffice.
     """
-    video = Video(data, limits.video, deadline)
-    yield Position(0.0, video.duration)
+    try:
+        yield from _extract(
+            Video(media, limits.video, deadline),
+            specs,
+            sampling,
+            detector=detector,
+            tracking=tracking,
+            limits=limits,
+            start=start,
+            end=end,
+            boxes=boxes,
+        )
+    except MemoryError:
+        raise OverLimits("reading the video takes more memory than is allowed") from None
+
+
+def _extract(
+    video: Video,
+    specs: Sequence[ClipSpec],
+    sampling: str,
+    *,
+    detector: FaceDetector,
+    tracking: TrackerSettings,
+    limits: ExtractionLimits,
+    start: float | None,
+    end: float | None,
+    boxes: bool,
+) -> Iterator[Position | Clip | Extracted]:
+    shown = shown_within(video.times, video.duration, start, end)
+    since, until = start or 0.0, min(video.duration, video.duration if end is None else end)
+    yield Position(since, until)
     windows = plan(
         video.times,
-        spec.length,
+        max(spec.length for spec in specs),
         sampling,
         full_seconds=limits.full_seconds,
         auto_windows=limits.auto_windows,
         max_windows=limits.clips,
+        frames=shown,
     )
     # A video shorter than one clip is still looked at, so that its faces can be reported.
-    wanted = windows.frames() or range(len(video.times))
+    wanted = windows.frames() or shown
     tracker = Tracker(detector, tracking)
-    cutter = ClipCutter(windows, spec, ends=video.ends, most=limits.clips)
-    tracks: dict[int, list[tuple[int, float, Box]]] = {}
+    cutter = ClipCutter(windows, specs, ends=video.ends, most=limits.clips)
+    tracks: dict[int, _Path] = {}
     with_face = seen = 0
     for item in cutter.cut(tracker.follow(video.frames(wanted))):
         if isinstance(item, Clip):
@@ -95,11 +148,13 @@ def extract(
             continue
         frame = item.frame
         for face in item.faces:
-            tracks.setdefault(face.track, []).append((frame.index, frame.time, face.box))
+            path = tracks.setdefault(face.track, _Path())
+            if boxes:
+                path.add(frame, face)
         with_face += bool(item.faces)
         seen += 1
         if seen % _PROGRESS_FRAMES == 0:
-            yield Position(frame.time, video.duration)
+            yield Position(frame.time, until)
     yield Extracted(
         container=video.container,
         codec=video.codec,
@@ -107,7 +162,8 @@ def extract(
         height=video.height,
         fps=video.fps,
         duration=video.duration,
-        seconds_missing=video.seconds_missing,
+        range=(since, until),
+        seconds_missing=_missing(video, end),
         sampling=windows.sampling,
         frames_in_video=len(video.times),
         frames_decoded=video.frames_decoded,
@@ -115,5 +171,31 @@ def extract(
         frames_with_face=with_face,
         faces_dropped=dict(tracker.dropped),
         clips_dropped=dict(cutter.dropped),
-        tracks=tracks,
+        tracks={track: path.arrays() for track, path in tracks.items()},
     )
+
+
+class _Path:
+    """A track as it grows: 28 bytes a frame, hours of video in little memory."""
+
+    def __init__(self) -> None:
+        self._frames, self._times, self._boxes = array("i"), array("d"), array("f")
+
+    def add(self, frame: Frame, face: TrackedFace) -> None:
+        self._frames.append(frame.index)
+        self._times.append(frame.time)
+        self._boxes.extend(face.box)
+
+    def arrays(self) -> TrackBoxes:
+        return TrackBoxes(
+            np.asarray(self._frames, np.int32),
+            np.asarray(self._times, np.float64),
+            np.asarray(self._boxes, np.float32).reshape(-1, 4),
+        )
+
+
+def _missing(video: Video, end: float | None) -> float:
+    """Seconds before ``end`` that the file announces and does not hold."""
+    if end is None:
+        return video.seconds_missing
+    return max(0.0, min(video.seconds_missing, end - video.duration))

@@ -112,8 +112,11 @@ class LocalEngine:
             run = Run(
                 extract(
                     media.data,
-                    ClipSpec.of(self._classifier.contract),
+                    (ClipSpec.of(self._classifier.contract),),
                     options.sampling,
+                    start=options.start,
+                    end=options.end,
+                    boxes=options.detail == "full",
                     detector=self._detector,
                     tracking=self._tracking(),
                     limits=self._limits(),

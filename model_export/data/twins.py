@@ -21,7 +21,9 @@ def difference(real: Video, forged: Extracted, clips: Iterable[Clip]) -> str | N
     if count < forged.frames_in_video:
         return f"has {count} frames, its forgery {forged.frames_in_video}"
     used = {frame for clip in clips for frame in range(clip.first_frame, clip.last_frame + 1)}
-    seen = {frame: time for places in forged.tracks.values() for frame, time, _ in places}
+    seen: dict[int, float] = {}
+    for track in forged.tracks.values():
+        seen.update(zip(track.frames.tolist(), track.times.tolist(), strict=True))
     for frame in sorted(used):
         ours, theirs = float(real.times[frame]), seen[frame]
         if abs(ours - theirs) > real.interval / 2:

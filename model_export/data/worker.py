@@ -140,7 +140,7 @@ class VideoCutter:
         clips: list[Clip] = []
         for item in extract(
             data,
-            self._spec,
+            (self._spec,),
             self._options.sampling,
             detector=self._detector,
             tracking=TrackerSettings(),
@@ -184,7 +184,7 @@ class VideoCutter:
         if differs:
             raise Unusable("twin", differs)
         plan = Plan("twin", self._spec.length, tuple(sorted({each.first_frame for each in clips})))
-        cutter = ClipCutter(plan, self._spec, ends=video.ends, most=len(clips))
+        cutter = ClipCutter(plan, (self._spec,), ends=video.ends, most=len(clips))
         frames = video.frames(plan.frames())
         faces = _faces(clips)
         tracked = (TrackedFrame(frame, tuple(faces[frame.index])) for frame in frames)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -35,11 +36,32 @@ _OPTIONS = {
 }
 
 
-class _Reader:
-    """Bytes in memory as FFmpeg may read them; has no ``name`` on purpose."""
+class Readable(Protocol):
+    """Media of which any part can be had."""
 
-    def __init__(self, data: bytes, deadline: Deadline) -> None:
-        self._view = memoryview(data)
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The bytes from ``offset`` on, fewer than ``size`` at the end alone."""
+        ...
+
+
+class _Memory:
+    def __init__(self, data: bytes) -> None:
+        self._view, self.size = memoryview(data), len(data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._view[offset : offset + size].tobytes()
+
+
+class _Reader:
+    """Media as FFmpeg may read them; has no ``name`` on purpose."""
+
+    def __init__(self, media: Readable, deadline: Deadline) -> None:
+        self._media = media
         self._at = 0
         self._deadline = deadline
 
@@ -49,13 +71,13 @@ class _Reader:
         self._deadline.check()
         if size <= 0:
             return b""
-        chunk = self._view[self._at : self._at + size]
+        chunk = bytes(self._media.read(self._at, size)[:size])
         self._at += len(chunk)
-        return chunk.tobytes()
+        return chunk
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
-        self._at = min(max(base + offset, 0), len(self._view))
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._media.size}[whence]
+        self._at = min(max(base + offset, 0), self._media.size)
         return self._at
 
     def tell(self) -> int:
@@ -66,24 +88,34 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> object:
     raise PermissionError("a container may not open anything else")
 
 
+def demand_memory(error: FFmpegError) -> None:
+    """Raises ``MemoryError`` where FFmpeg was refused memory: that is no damage of the media,
+    which could be passed over."""
+    if isinstance(error, MemoryError):
+        raise MemoryError from error
+
+
 @contextmanager
 def open_container(
-    data: bytes, *, deadline: Deadline, max_streams: int = 32
+    media: bytes | Readable, *, deadline: Deadline, max_streams: int = 32
 ) -> Iterator[InputContainer]:
-    """Open bytes as a media container for reading.
+    """Open media as a container for reading.
 
     Raises ``Undecodable`` where they are none of ``CONTAINERS``, ``OverLimits`` where it holds
-    more streams than allowed, ``TooSlow`` past the deadline.
+    more streams than allowed, ``TooSlow`` past the deadline, ``MemoryError``.
     """
+    readable = _Memory(media) if isinstance(media, bytes) else media
     try:
         container = av.open(  # noqa: TID251
-            _Reader(data, deadline),
+            _Reader(readable, deadline),
             mode="r",
             container_options=_OPTIONS,
             metadata_errors="replace",
             io_open=_refuse,
         )
     except (FFmpegError, ValueError, UnicodeError, PermissionError) as error:
+        if isinstance(error, FFmpegError):
+            demand_memory(error)
         raise Undecodable("the bytes are not a video container that can be read here") from error
     try:
         if len(container.streams) > max_streams:

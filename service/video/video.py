@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from service.errors import OverLimits, Undecodable
-from service.video.container import open_container, video_stream
+from service.video.container import Readable, demand_memory, open_container, video_stream
 from service.video.deadline import Deadline
 from service.video.frames import Frame
 
@@ -39,16 +39,16 @@ class VideoLimits:
 
 
 class Video:
-    """An indexed video.
+    """An indexed video; ``media`` are its bytes or something that gives them piece by piece.
 
     ``times`` is float64 (frames,): when each frame is shown, in seconds from the first, in order
     of presentation. Creating one reads all packets but decodes none.
 
-    Raises ``Undecodable``, ``NoVideo``, ``OverLimits``, ``TooSlow``.
+    Raises ``Undecodable``, ``NoVideo``, ``OverLimits``, ``TooSlow``, ``MemoryError``.
     """
 
-    def __init__(self, data: bytes, limits: VideoLimits, deadline: Deadline) -> None:
-        self._data, self._limits, self._deadline = data, limits, deadline
+    def __init__(self, media: bytes | Readable, limits: VideoLimits, deadline: Deadline) -> None:
+        self._media, self._limits, self._deadline = media, limits, deadline
         self.frames_decoded = 0
         self.frames_damaged = 0
         self.width, self.height = 0, 0
@@ -136,7 +136,7 @@ class Video:
     def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:
         limits = self._limits
         with open_container(
-            self._data, deadline=self._deadline, max_streams=limits.streams
+            self._media, deadline=self._deadline, max_streams=limits.streams
         ) as container:
             yield container, video_stream(container, max_pixels=limits.pixels)
 
@@ -168,8 +168,8 @@ class Video:
             opened = True
             try:
                 yield from packet.decode()
-            except FFmpegError:
-                continue
+            except FFmpegError as error:
+                demand_memory(error)
 
 
 def _announced_seconds(container: InputContainer, stream: VideoStream) -> float:
@@ -185,7 +185,10 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, FFmpegError):
+        except StopIteration:
+            return
+        except FFmpegError as error:
+            demand_memory(error)
             return
         yield packet
 
@@ -195,7 +198,10 @@ def _upright_rgb(picture: VideoFrame) -> NDArray[np.uint8] | None:
     its colours or size are such that it cannot be converted."""
     try:
         rgb = cast("NDArray[np.uint8]", picture.to_ndarray(format="rgb24"))
-    except (FFmpegError, ValueError):
+    except FFmpegError as error:
+        demand_memory(error)
+        return None
+    except ValueError:
         return None
     matrix = cast("bytes | None", picture.side_data.get("DISPLAYMATRIX"))
     return rgb if matrix is None else _displayed(rgb, np.frombuffer(matrix, np.int32))

@@ -28,7 +28,7 @@ def clips(classifier: Classifier) -> np.ndarray:
     """Twenty-four real clips of six faces, uint8 (24, T, H, W, 3)."""
     items = extract(
         media.group_video(20),
-        ClipSpec.of(classifier.contract),
+        (ClipSpec.of(classifier.contract),),
         "full",
         detector=MTCNN(),
         tracking=TrackerSettings(),

@@ -37,7 +37,7 @@ def cut(cutter: ClipCutter, frames: list[TrackedFrame]) -> list[Clip]:
 
 def cutter(starts: tuple[int, ...], spec: ClipSpec = SPEC, most: int = 100) -> ClipCutter:
     return ClipCutter(
-        Plan("full", spec.length, starts), spec, ends=np.arange(1, 101) / 25, most=most
+        Plan("full", spec.length, starts), (spec,), ends=np.arange(1, 101) / 25, most=most
     )
 
 
@@ -95,3 +95,34 @@ def test_a_box_outside_the_frame_is_counted_not_fatal() -> None:
     made = cutter((0,))
     assert cut(made, frames) == []
     assert made.dropped == {"face_outside_frame": 1}
+
+
+def test_each_spec_is_cut_from_the_same_windows_as_often_as_it_fits() -> None:
+    long, short = ClipSpec(5, 16, 16, 1.2, "clip"), ClipSpec(2, 8, 12, 1.5, "per_frame")
+    frames = [tracked(n, {0: box_at(10 + n), 1: box_at(60)}) for n in range(5)]
+    plan = Plan("full", 5, (0,))
+    both = cut(ClipCutter(plan, (long, short), ends=np.arange(1, 101) / 25, most=2), frames)
+    assert [(clip.track, clip.spec, clip.first_frame, clip.last_frame) for clip in both] == [
+        (0, 0, 0, 4),
+        (0, 1, 0, 1),
+        (0, 1, 2, 3),
+        (1, 0, 0, 4),
+        (1, 1, 0, 1),
+        (1, 1, 2, 3),
+    ]
+    second = both[2]
+    assert (second.start, second.end) == (2 / 25, 4 / 25)
+    assert second.boxes == (box_at(12), box_at(13))
+    for step in range(2):
+        expected = crop(frames[2 + step].frame.rgb, box_at(12 + step), 1.5, (8, 12))
+        np.testing.assert_array_equal(second.pixels[step], expected)
+    (alone, _) = cut(cutter((0,), long), frames)
+    np.testing.assert_array_equal(both[0].pixels, alone.pixels)
+
+
+def test_the_limit_counts_windows_not_specs() -> None:
+    specs = (SPEC, ClipSpec(1, 8, 8, 1.2, "per_frame"))
+    frames = [tracked(n, {0: box_at(10)}) for n in range(9)]
+    made = ClipCutter(Plan("full", 3, (0, 3, 6)), specs, ends=np.arange(1, 101) / 25, most=2)
+    assert [clip.spec for clip in cut(made, frames)] == [0, 1, 1, 1] * 2
+    assert made.dropped == {"over_clip_limit": 1}

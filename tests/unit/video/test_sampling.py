@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.errors import MalformedRequest, OverLimits
-from service.video.sampling import Plan, plan
+from service.video.sampling import Plan, plan, shown_within
 
 
 def planned(frames: int, length: int, sampling: str, fps: float = 25.0, **options: float) -> Plan:
@@ -89,3 +89,49 @@ def test_strides_are_seconds(word: str) -> None:
     made = planned(25 * 20, 1, word)
     stride = float(word.removeprefix("stride="))
     assert len(made.starts) == pytest.approx(min(20 / stride, 500), abs=1)
+
+
+def test_windows_keep_within_the_frames_given() -> None:
+    times = np.arange(100) / 25
+    bounds = {"full_seconds": 60.0, "auto_windows": 400, "max_windows": 20_000}
+    full = plan(times, 5, "full", frames=range(12, 30), **bounds)  # type: ignore[arg-type]
+    assert full.starts == (12, 17, 22)
+    stride = plan(times, 5, "stride=0.4", frames=range(12, 38), **bounds)  # type: ignore[arg-type]
+    assert stride.starts == (12, 22, 32)
+    paper = plan(times, 5, "paper", frames=range(10, 40), **bounds)  # type: ignore[arg-type]
+    assert (paper.starts[0], paper.starts[-1]) == (10, 35)
+    assert plan(times, 5, "full", frames=range(12, 16), **bounds).starts == ()  # type: ignore[arg-type]
+
+
+def test_auto_looks_at_the_length_of_the_range() -> None:
+    times = np.arange(25 * 600) / 25
+    bounds = {"full_seconds": 60.0, "auto_windows": 400, "max_windows": 20_000}
+    made = plan(times, 5, "auto", frames=range(5000, 6500), **bounds)  # type: ignore[arg-type]
+    assert (made.sampling, made.starts[0], len(made.starts)) == ("full", 5000, 300)
+    whole = plan(times, 5, "auto", frames=range(15_000), **bounds)  # type: ignore[arg-type]
+    assert whole == plan(times, 5, "auto", **bounds)  # type: ignore[arg-type]
+
+
+def test_a_range_holds_the_frames_that_appear_in_it() -> None:
+    times = np.array([0.0, 0.04, 0.08, 1.0, 1.04])
+    assert shown_within(times, 1.08, None, None) == range(5)
+    assert shown_within(times, 1.08, 0.04, 1.04) == range(1, 4)
+    assert shown_within(times, 1.08, 0.0400000001, None) == range(1, 5)
+    assert shown_within(times, 1.08, 0.0, 100.0) == range(5)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (-0.1, None),
+        (1.08, None),
+        (0.5, 0.5),
+        (0.5, 0.2),
+        (0.2, 0.9),
+        (float("nan"), None),
+        (None, 0.0),
+    ],
+)
+def test_a_range_without_frames_is_refused(start: float | None, end: float | None) -> None:
+    with pytest.raises(MalformedRequest):
+        shown_within(np.array([0.0, 0.04, 0.08, 1.0, 1.04]), 1.08, start, end)
