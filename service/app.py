@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service import __version__
-from service.api import detections, health, limits, problems, scrape
+from service.api import detections, health, limits, models, problems, scrape
 from service.api.access import Access
 from service.api.linger import Linger
 from service.api.prefix import Prefix
@@ -49,6 +49,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     )
     app.include_router(detections.router(engine, settings.limits, metrics))
     app.include_router(limits.router(settings.limits))
+    app.include_router(models.router(engine))
     app.include_router(health.router(engine))
     app.include_router(problems.router())
     if settings.metrics:
@@ -70,4 +71,15 @@ class _Service(FastAPI):
             schema = super().openapi()
             parts = schema.setdefault("components", {}).setdefault("schemas", {})
             parts["Problem"] = problems.Problem.model_json_schema()
+            _forget_framework_errors(schema)
         return self.openapi_schema or {}
+
+
+def _forget_framework_errors(schema: dict[str, Any]) -> None:
+    """The framework documents its own 422 for whatever takes a parameter; none is ever sent."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]

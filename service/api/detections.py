@@ -9,7 +9,6 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -17,17 +16,19 @@ from service import errors
 from service.api import problems
 from service.api.accept import require_json
 from service.api.examples import REPORT
-from service.api.health import require_ready
-from service.engine import Detail, DetectionOptions, Engine, Event, Finished, Media
+from service.api.query import DetectionQuery
+from service.api.readiness import require_ready
+from service.engine import Engine, Event, Finished, Media
 from service.metrics import Metrics
 from service.report import Report, Timing
 from service.settings import Limits
 from service.sources.upload import receive
-from service.video.sampling import PATTERN
 
 _RAISES = (
     errors.MalformedRequest,
     errors.EmptyBody,
+    errors.UnknownModel,
+    errors.Unauthorized,
     errors.NotAcceptable,
     errors.SlowBody,
     errors.TooLarge,
@@ -36,7 +37,11 @@ _RAISES = (
     errors.NoVideo,
     errors.OverLimits,
     errors.TooSlow,
+    errors.RateLimited,
+    errors.Busy,
+    errors.HeadersTooLarge,
     errors.ServiceError,
+    errors.WorkerLost,
     errors.NotReady,
 )
 
@@ -58,26 +63,6 @@ _BODY = {
         "application/octet-stream": {"schema": _BYTES},
     },
 }
-
-
-class DetectionQuery(BaseModel):
-    """What the caller asks for, in the query."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sampling: str = Field(
-        "auto",
-        pattern=PATTERN,
-        description="`full`: every clip; `stride=<seconds>`: one clip in so many seconds; "
-        "`paper`: 80 frames; `auto`: `full` for short videos, then an even stride",
-        examples=["auto", "full", "paper", "stride=0.5"],
-    )
-    detail: Detail = Field("summary", description="`full` adds every clip and every frame's box")
-    explain: bool = Field(False, description="Add a class activation map to each segment")
-
-    def options(self) -> DetectionOptions:
-        """The same for the engine."""
-        return DetectionOptions(self.sampling, self.detail, self.explain)
 
 
 def router(engine: Engine, limits: Limits, metrics: Metrics) -> APIRouter:
@@ -108,10 +93,11 @@ def router(engine: Engine, limits: Limits, metrics: Metrics) -> APIRouter:
         openapi_extra={"requestBody": _BODY},
     )
     async def detect(query: Annotated[DetectionQuery, Query()], request: Request) -> Response:
+        options = query.options(engine.readiness())
         started = time.perf_counter()
         media = await _media(request, limits)
         received = time.perf_counter() - started
-        report = await _while_connected(request, engine.detect(media, query.options()))
+        report = await _while_connected(request, engine.detect(media, options))
         metrics.detection(report, received)
         return Response(
             report.model_dump_json(),

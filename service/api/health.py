@@ -1,17 +1,17 @@
-"""Health and model metadata under the paths of the Open Inference Protocol."""
+"""Health under the paths of the Open Inference Protocol."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service import __version__
 from service.api import problems
-from service.classifier.contract import INPUT_NAME, PROBABILITY_NAME, ModelContract
-from service.engine import Engine, Readiness
-from service.errors import NotFound, NotReady
+from service.api.readiness import require_ready
+from service.engine import Engine
+from service.errors import NotReady
 
 
 class Live(BaseModel):
@@ -25,7 +25,11 @@ class Ready(BaseModel):
 
     ready: Literal[True] = True
     provider: str | None = None
-    """The ONNX Runtime execution provider in use."""
+    """The ONNX Runtime execution provider of the first model."""
+    fallback: bool = Field(
+        False, description="Whether the CPU stands in, for any model, for a GPU that was asked for"
+    )
+    draining: Literal[False] = Field(False, description="A service that drains answers 503")
     running: int
     waiting: int
 
@@ -38,47 +42,10 @@ class Server(BaseModel):
     extensions: list[str]
 
 
-class Tensor(BaseModel):
-    """One input or output of a model; -1 is any size."""
-
-    name: str
-    datatype: str
-    shape: list[int]
-
-
-class Model(BaseModel):
-    """One model."""
-
-    name: str
-    versions: list[str]
-    platform: str
-    inputs: list[Tensor]
-    outputs: list[Tensor]
-
-
-class ModelReady(BaseModel):
-    """This model can score now."""
-
-    name: str
-    ready: Literal[True] = True
-
-
-def require_ready(engine: Engine) -> Readiness:
-    """The engine's state; ``NotReady`` naming what is missing where it cannot score."""
-    state = engine.readiness()
-    if not state.ready:
-        missing = "; ".join(state.missing) or "starting or stopping"
-        raise NotReady(missing)
-    return state
-
-
 def router(engine: Engine) -> APIRouter:
-    """The health routes."""
+    """The probes, open to everybody, and the name of the service."""
     routes = APIRouter(tags=["health"])
     not_ready = problems.responses(NotReady)
-    no_model: dict[int | str, dict[str, Any]] = problems.responses(NotFound, NotReady) | {
-        "default": {"description": "A problem document"}
-    }
 
     @routes.get("/v2/health/live", summary="Is the process alive")
     async def live() -> Live:
@@ -90,6 +57,7 @@ def router(engine: Engine) -> APIRouter:
         state = require_ready(engine)
         return Ready(
             provider=state.provider,
+            fallback=any(model.fallback for model in state.models),
             running=state.running,
             waiting=state.waiting,
         )
@@ -97,31 +65,5 @@ def router(engine: Engine) -> APIRouter:
     @routes.get("/v2", summary="Name and version of the service")
     async def server() -> Server:
         return Server(name="deepfake-service", version=__version__, extensions=[])
-
-    def named(name: str) -> ModelContract:
-        state = engine.readiness()
-        # Without a loaded model nobody can say which names exist.
-        model = state.model or require_ready(engine).model
-        if model is None or model.name != name:
-            raise NotFound("No model of this name is loaded.")
-        return model
-
-    @routes.get("/v2/models/{name}", summary="Inputs and outputs of a model", responses=no_model)
-    async def model(name: str) -> Model:
-        known = named(name)
-        shape = [-1, known.clip_length, known.input_height, known.input_width, 3]
-        return Model(
-            name=known.name,
-            versions=[known.version],
-            platform="onnxruntime_onnx",
-            inputs=[Tensor(name=INPUT_NAME, datatype="UINT8", shape=shape)],
-            outputs=[Tensor(name=PROBABILITY_NAME, datatype="FP32", shape=[-1])],
-        )
-
-    @routes.get("/v2/models/{name}/ready", summary="Can this model score", responses=no_model)
-    async def model_ready(name: str) -> ModelReady:
-        known = named(name)
-        require_ready(engine)
-        return ModelReady(name=known.name)
 
     return routes

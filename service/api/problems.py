@@ -165,7 +165,7 @@ def router() -> APIRouter:
     @routes.get(
         "/problems/{code}",
         summary="What a kind of problem means",
-        responses=responses(NotFound) | {"default": {"description": "A problem document"}},
+        responses=responses(NotFound),
     )
     async def problem(code: str) -> ProblemKind:
         kind = kinds().get(code)

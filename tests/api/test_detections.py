@@ -9,6 +9,7 @@ from service.engine import DetectionOptions, Readiness
 from service.report import Report
 from tests.api.client import OCTETS, client, problem
 from tests.api.fakes import FakeEngine
+from tests.api.served import TWO_MODELS
 
 
 async def test_the_answer_is_a_report_that_no_cache_keeps() -> None:
@@ -30,11 +31,14 @@ async def test_the_answer_is_a_report_that_no_cache_keeps() -> None:
         ("", DetectionOptions("auto", "summary", False)),
         ("?sampling=full&detail=full&explain=true", DetectionOptions("full", "full", True)),
         ("?sampling=paper", DetectionOptions("paper")),
+        ("?start=1.5&end=9&faces=2", DetectionOptions(start=1.5, end=9.0, faces=2)),
+        ("?model=clrnet", DetectionOptions(model="clrnet")),
+        ("?model=both", DetectionOptions(model="both")),
         ("?sampling=stride%3D0.5", DetectionOptions("stride=0.5")),
     ],
 )
 async def test_the_query_reaches_the_engine(query: str, options: DetectionOptions) -> None:
-    engine = FakeEngine()
+    engine = FakeEngine(readiness=TWO_MODELS)
     async with client(engine) as session:
         await session.post(f"/v1/detections{query}", content=b"video", headers=OCTETS)
     assert engine.asked[0][1] == options
@@ -49,6 +53,16 @@ async def test_the_query_reaches_the_engine(query: str, options: DetectionOption
         ("sampling=full%0A", "sampling"),
         ("detail=EVIL", "detail"),
         ("explain=EVIL", "explain"),
+        ("start=EVIL", "start"),
+        ("start=-1", "start"),
+        ("start=nan", "start"),
+        ("end=inf", "end"),
+        ("end=0", "end"),
+        ("start=3&end=3", "end"),
+        ("faces=0", "faces"),
+        ("faces=1.5", "faces"),
+        ("model=", "model"),
+        ("model=" + 129 * "x", "model"),
         ("EVIL=1", "a parameter"),
     ],
 )
@@ -57,6 +71,15 @@ async def test_a_wrong_query_is_named_and_not_echoed(query: str, named: str) -> 
     async with client(engine) as session:
         response = await session.post(f"/v1/detections?{query}", content=b"x", headers=OCTETS)
     assert named in problem(response, 400, "malformed_request")["detail"]
+    assert "EVIL" not in response.text
+    assert not engine.asked
+
+
+async def test_an_unknown_model_is_refused() -> None:
+    engine = FakeEngine(readiness=TWO_MODELS)
+    async with client(engine) as session:
+        response = await session.post("/v1/detections?model=EVIL", content=b"x", headers=OCTETS)
+    problem(response, 400, "unknown_model")
     assert "EVIL" not in response.text
     assert not engine.asked
 

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.limits import table
-from service.classifier.contract import ModelContract, OperatingPoint
-from service.engine import Readiness, ServedModel
+from service.engine import Readiness
 from service.settings import Limits, Settings
 from tests.api.client import OCTETS, client, problem, settings
 from tests.api.fakes import FakeEngine
+from tests.api.served import MODEL, SERVED, TWO_MODELS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
 
-MODEL = ModelContract(
-    name="clrnet",
-    version="1",
-    architecture="clrnet",
-    clip_length=5,
-    input_height=240,
-    input_width=128,
-    class_order="fake,real",
-    crop_margin=1.3,
-    alignment="per_frame",
-    precision="float32",
-    trained_on="unknown",
-    strategy="unknown",
-    operating_point=OperatingPoint(),
-    metrics=(),
-    weights_sha256="0" * 64,
-    licence="unknown",
-    notice="unknown",
-)
-SERVED = ServedModel(MODEL, "0" * 64, "CPUExecutionProvider")
 READY = Readiness(ready=True, models=(SERVED,), running=1, waiting=2)
 BROKEN = Readiness(ready=False, missing=("the model file is missing", "no detector"))
 
@@ -66,6 +47,59 @@ async def test_a_service_that_misses_something_lives_and_names_it() -> None:
             detail = problem(response, 503, "not_ready")["detail"]
             assert detail == "the model file is missing; no detector"
             assert response.headers["retry-after"] == "5"
+
+
+async def test_every_model_and_ensemble_is_listed() -> None:
+    async with client(FakeEngine(readiness=TWO_MODELS)) as session:
+        shown = (await session.get("/v1/models")).json()
+        refused = await session.get("/v1/models", headers={"Accept": "text/html"})
+    problem(refused, 406, "not_acceptable")
+    assert shown["default"] == "both"
+    first, second = shown["models"]
+    for key in ("name", "version", "precision", "clip_length", "trained_on", "weights_sha256"):
+        assert first[key] == getattr(MODEL, key)
+    assert (first["input_height"], first["input_width"]) == (240, 128)
+    assert first["operating_point"]["calibration"] == "uncalibrated"
+    assert (first["sha256"], first["fallback"], first["default"]) == ("0" * 64, False, False)
+    assert (second["name"], second["provider"]) == ("mesonet", "CPUExecutionProvider")
+    assert (second["sha256"], second["fallback"]) == ("1" * 64, True)
+    assert shown["ensembles"] == [
+        {"name": "both", "default": True, "rule": "max", "members": ["clrnet", "mesonet"]}
+    ]
+
+
+async def test_models_are_not_listed_before_they_are_loaded() -> None:
+    async with client(FakeEngine(readiness=BROKEN)) as session:
+        problem(await session.get("/v1/models"), 503, "not_ready")
+
+
+async def test_every_model_and_ensemble_has_metadata_of_its_own() -> None:
+    async with client(FakeEngine(readiness=TWO_MODELS)) as session:
+        shapes = {}
+        for name in ("clrnet", "mesonet", "both"):
+            shown = (await session.get(f"/v2/models/{name}")).json()
+            shapes[shown["name"]] = shown["inputs"][0]["shape"]
+            ready = await session.get(f"/v2/models/{name}/ready")
+            assert ready.json() == {"name": name, "ready": True}
+        assert shown["platform"] == "ensemble"
+        assert (await session.get("/health")).json()["fallback"] is True
+    assert shapes == {
+        "clrnet": [-1, 5, 240, 128, 3],
+        "mesonet": [-1, 1, 240, 128, 3],
+        "both": [-1, -1, 240, 128, 3],
+    }
+
+
+async def test_a_draining_service_is_not_ready_but_knows_its_models() -> None:
+    state = dataclasses.replace(TWO_MODELS, draining=True)
+    async with client(FakeEngine(readiness=state)) as session:
+        for path in ("/v2/health/ready", "/health", "/v2/models/clrnet/ready"):
+            response = await session.get(path)
+            assert "draining" in problem(response, 503, "not_ready")["detail"]
+            assert "retry-after" in response.headers
+        assert len((await session.get("/v1/models")).json()["models"]) == 2
+        response = await session.post("/v1/detections", content=b"x", headers=OCTETS)
+        problem(response, 503, "not_ready")
 
 
 async def test_limits_show_what_is_in_force() -> None:
