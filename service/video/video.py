@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -111,6 +112,7 @@ class Video:
         chosen = frozenset(wanted)
         last = max(chosen, default=-1)
         found, ordinal, before = 0, 0, -1
+        converter = VideoReformatter()
         with self._open() as (container, stream):
             for picture in self._pictures(container, stream, chosen):
                 self._deadline.check()
@@ -118,7 +120,7 @@ class Video:
                 ordinal += 1
                 # Broken stamps may go backwards; whoever follows faces relies on their order.
                 if index in chosen and index > before:
-                    rgb = _upright_rgb(picture)
+                    rgb = _upright_rgb(picture, converter)
                     if rgb is None:
                         continue
                     if not found:
@@ -193,11 +195,13 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
         yield packet
 
 
-def _upright_rgb(picture: VideoFrame) -> NDArray[np.uint8] | None:
+def _upright_rgb(picture: VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8] | None:
     """The picture as uint8 (H, W, 3) RGB, turned and mirrored as the container asks; None where
     its colours or size are such that it cannot be converted."""
     try:
-        rgb = cast("NDArray[np.uint8]", picture.to_ndarray(format="rgb24"))
+        # Left to itself, each frame's conversion starts a thread per core.
+        converted = converter.reformat(picture, format="rgb24", threads=1)
+        rgb = cast("NDArray[np.uint8]", converted.to_ndarray())
     except FFmpegError as error:
         demand_memory(error)
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import sys
 
 import av
 import numpy as np
@@ -169,3 +171,14 @@ def test_no_decodable_frame_is_an_error() -> None:
     video = opened(media.spoiled(media.numbered_video(20), 0.0, 1.0))
     with pytest.raises(Undecodable):
         list(video.frames(range(20)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_decoding_starts_no_thread() -> None:
+    def threads() -> set[str]:
+        return set(os.listdir("/proc/self/task"))
+
+    video = opened(media.group_video(5))
+    before = threads()
+    for _ in video.frames(range(5)):
+        assert threads() <= before
