@@ -10,17 +10,18 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
 from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from model_export.errors import ModelExportError, TrainingError
+from model_export.training.interruption import accept_termination, fork_server
 
 TIMEOUT = timedelta(hours=6)
 """The others wait while the first one validates and writes."""
@@ -83,16 +84,21 @@ def spawn(devices: int, function: Callable[..., object], *arguments: object) -> 
 
     All are ended when one fails. Raises ``TrainingError`` with what the first one said.
     """
-    server = multiprocessing.get_context("forkserver")
-    # What takes long to import is imported once, in a process that computes nothing.
-    server.set_forkserver_preload(["model_export.training.trainer"])
+    server = fork_server("model_export.training.trainer")
     messages = server.SimpleQueue()
     told = (devices, _free_port(), messages, function, arguments)
     context = start_processes(  # type: ignore[no-untyped-call]
         _member, told, devices, join=False, start_method="forkserver"
     )
-    # Ctrl-C reaches the members too, which save first; here it only waits for them.
-    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+
+    def pass_on(number: int, frame: object) -> None:
+        # Ctrl-C reaches the members too. SIGTERM may have been sent to this process alone or to
+        # all, and they end at the second one of a kind: so they are told of it by the other.
+        for pid in context.pids() if number == signal.SIGTERM else ():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+
+    before = {each: signal.signal(each, pass_on) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         while not context.join(grace_period=30):
             pass
@@ -101,7 +107,8 @@ def spawn(devices: int, function: Callable[..., object], *arguments: object) -> 
             raise
         raise TrainingError(messages.get()) from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _member(
@@ -112,6 +119,7 @@ def _member(
     function: Callable[..., object],
     arguments: tuple[object, ...],
 ) -> None:
+    accept_termination()
     os.environ |= {
         "MASTER_ADDR": "localhost",
         "MASTER_PORT": str(port),

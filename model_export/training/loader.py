@@ -7,10 +7,7 @@ can be entered at any batch without reading what comes before.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Iterator, Mapping, Sequence
-from multiprocessing.context import BaseContext
 from typing import Any
 from zlib import crc32
 
@@ -24,6 +21,7 @@ from model_export.data.prepared import PreparedDataset, PreparedVideo
 from model_export.data.video import REAL, Part
 from model_export.errors import DataError, TrainingError
 from model_export.training.batch import Augment, Batch, BatchReader, Clip, Draw, Purpose
+from model_export.training.interruption import fork_server, survive_once
 
 
 class ClipSource:
@@ -126,7 +124,7 @@ class ClipSource:
             collate_fn=_as_it_is,
             num_workers=workers,
             worker_init_fn=_start_worker,
-            multiprocessing_context=_context(),
+            multiprocessing_context=fork_server(BatchReader.__module__),
             persistent_workers=True,
             pin_memory=torch.cuda.is_available(),
         )
@@ -155,8 +153,9 @@ class ClipSource:
         if method == REAL:
             raise DataError(f"'{REAL}' is no forgery method: real videos come by themselves")
         if self._twins:
-            self.left_out += [row for row in rows if not self._has_twin(row)]
-            rows = [row for row in rows if row not in self.left_out]
+            paired = {row.video.id for row in rows if self._has_twin(row)}
+            self.left_out += [row for row in rows if row.video.id not in paired]
+            rows = [row for row in rows if row.video.id in paired]
         kind = f"{method} videos{' with a twin' if self._twins else ''}"
         if len(rows) < (count or 1):
             wanted = f", {count} are wanted" if count else ""
@@ -225,20 +224,10 @@ def _even(batch: int) -> int:
     return batch
 
 
-def _context() -> BaseContext:
-    """Workers are forked from a process that has loaded PyTorch and done nothing else: one that
-    was forked from here would inherit the locks of OpenCV's and CUDA's threads without the
-    threads, and one that starts from nothing takes seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([BatchReader.__module__])
-    return context
-
-
 def _as_it_is(batch: Any) -> Any:
     return batch
 
 
 def _start_worker(worker: int) -> None:
-    # Ctrl-C reaches every process; the one that trains decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    survive_once()
     cv2.setNumThreads(1)
