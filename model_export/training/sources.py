@@ -49,9 +49,11 @@ class Sources:
 
     def __str__(self) -> str:
         used = ", ".join(f"{method} {count}" for method, count in self.record.videos.items())
+        alone = len(self.training.left_out)
+        left_out = f"; {alone} forged videos without a twin are left out" if alone else ""
         return (
             f"training on {self.training.samples} clips an epoch (videos: {used}), validated on "
-            f"{self.validation.samples}"
+            f"{self.validation.samples}{left_out}"
         )
 
 
