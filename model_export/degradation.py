@@ -49,12 +49,17 @@ def degrade(pixels: Image, kind: Kind, level: float, rng: np.random.Generator) -
     for every frame. Only ``noise`` draws. Raises ``ValueError`` for another kind and a level
     outside its range.
     """
+    require_level(kind, level)
+    return _WAYS[kind][2](pixels, level, rng)
+
+
+def require_level(kind: Kind, level: float) -> None:
+    """Raises ``ValueError`` where ``degrade`` would."""
     if kind not in _WAYS:
         raise ValueError(f"no degradation is called {kind!r}; there are {', '.join(KINDS)}")
-    low, high, way = _WAYS[kind]
+    low, high, _ = _WAYS[kind]
     if not low <= level <= high:
         raise ValueError(f"the level of {kind} is between {low:g} and {high:g}, not {level:g}")
-    return way(pixels, level, rng)
 
 
 def _h264(pixels: Image, level: float, _rng: np.random.Generator) -> Image:

@@ -15,9 +15,16 @@ from typing import Annotated, Any, Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from model_export.degradation import Kind, degrade
+from model_export.degradation import Kind, degrade, require_level
 
 Image = NDArray[np.uint8]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -38,6 +45,13 @@ class Chance(BaseModel):
         if self.low > self.high:
             raise ValueError("low must not be above high")
         return self
+
+
+_KINDS: Mapping[str, Kind] = MappingProxyType(
+    {"blur": "blur", "noise": "noise", "downscale": "resize", "jpeg": "jpeg", "h264": "h264"}
+)
+"""The keys of degradations in the order of a camera and a platform: lens and sensor first, then
+size and codec."""
 
 
 class AugmentationConfig(BaseModel):
@@ -80,6 +94,15 @@ class AugmentationConfig(BaseModel):
         if name not in PRESETS:
             raise ValueError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
         return {**PRESETS[name].model_dump(), **changes}
+
+    @field_validator(*_KINDS)
+    @classmethod
+    def _possible(cls, chance: Chance | None, info: ValidationInfo) -> Chance | None:
+        # A level that does not exist would end the run when it is first drawn.
+        if chance is not None and info.field_name is not None:
+            for level in (chance.low, chance.high):
+                require_level(_KINDS[info.field_name], level)
+        return chance
 
     @model_validator(mode="after")
     def _brightness_in_order(self) -> Self:
@@ -141,14 +164,9 @@ def _draw(config: AugmentationConfig, rng: np.random.Generator) -> _Drawn:
     def either_side(most: float) -> float:
         return float(rng.uniform(-most, most))
 
-    # In the order of a camera and a platform: lens and sensor first, then size and codec.
-    chances: tuple[tuple[Kind, Chance | None], ...] = (
-        ("blur", config.blur),
-        ("noise", config.noise),
-        ("resize", config.downscale),
-        ("jpeg", config.jpeg),
-        ("h264", config.h264),
-    )
+    chances: list[tuple[Kind, Chance | None]] = [
+        (kind, getattr(config, key)) for key, kind in _KINDS.items()
+    ]
     return _Drawn(
         angle=either_side(config.rotation),
         shown=(1 + either_side(config.zoom), 1 + either_side(config.zoom)),
