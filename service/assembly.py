@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -13,19 +12,21 @@ from numpy.typing import NDArray
 
 from service import scoring
 from service.classifier.cam import normalise
-from service.classifier.classifier import Classifier, ClipScores
 from service.classifier.contract import UNCALIBRATED, UNKNOWN, OperatingPoint
-from service.clips import Clip
-from service.engine import DetectionOptions, Media
+from service.engine import DetectionOptions, Media, ServedModel
 from service.extraction import Extracted
 from service.faces.detector import Box
+from service.findings import Findings
+from service.registry import Panel
 from service.report import (
     BoxOut,
     ClipScore,
     Coverage,
+    EnsembleInfo,
     FaceReport,
     MediaInfo,
     ModelInfo,
+    PartScore,
     Report,
     Segment,
     TimedBox,
@@ -34,36 +35,12 @@ from service.report import (
 from service.scoring import ScoredClip
 
 
-@dataclass(slots=True)
-class Findings:
-    """What has been scored so far. ``cams`` holds, per track and first frame of a clip, the mean
-    raw map over the clip's frames, float32 (h, w)."""
-
-    clips: dict[int, list[ScoredClip]] = field(default_factory=dict)
-    cams: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict)
-
-    @property
-    def count(self) -> int:
-        """Clips scored."""
-        return sum(map(len, self.clips.values()))
-
-    def add(self, clips: Sequence[Clip], scores: ClipScores) -> None:
-        """Keep the scores of a batch and let its pixels go."""
-        for number, (clip, raw) in enumerate(zip(clips, scores.fake.tolist(), strict=True)):
-            scored = ScoredClip(
-                clip.first_frame, clip.last_frame, clip.start, clip.end, clip.boxes, raw
-            )
-            self.clips.setdefault(clip.track, []).append(scored)
-            if scores.cam is not None:
-                self.cams[clip.track, clip.first_frame] = scores.cam[number].mean(axis=0)
-
-
 class Assembler:
-    """Turns findings into report parts for one model, media and set of options."""
+    """Turns findings into report parts for one panel and set of options."""
 
-    def __init__(self, classifier: Classifier, detector: str, options: DetectionOptions) -> None:
-        self._classifier, self._detector, self._options = classifier, detector, options
-        self._point = classifier.contract.operating_point
+    def __init__(self, panel: Panel, detector: str, options: DetectionOptions) -> None:
+        self._panel, self._detector, self._options = panel, detector, options
+        self._point = panel.point
 
     def report(
         self, media: Media, extracted: Extracted, findings: Findings, timing: Timing
@@ -116,6 +93,7 @@ class Assembler:
             segments=tuple(
                 self.segment(track, group, findings) for group in scoring.segments(clips)
             ),
+            parts=self._parts(findings, track, clips, scoring.sustained),
             boxes=tuple(
                 TimedBox(frame=frame, time=time, box=_box(box))
                 for frame, time, box in zip(
@@ -143,6 +121,7 @@ class Assembler:
             raw_score=raw,
             verdict=scoring.verdict(score, self._point),
             box=_box(scoring.middle_box(clips)),
+            parts=self._parts(findings, track, clips, scoring.mean),
             clips=tuple(self._clip(clip) for clip in clips)
             if self._options.detail == "full"
             else None,
@@ -171,6 +150,8 @@ class Assembler:
             dropped["no_whole_clip"] += unscored
         return Coverage(
             sampling=extracted.sampling,
+            start=since,
+            end=until,
             frames_in_video=extracted.frames_in_video,
             frames_decoded=extracted.frames_decoded,
             frames_damaged=extracted.frames_damaged,
@@ -183,14 +164,39 @@ class Assembler:
             seconds_missing=extracted.seconds_missing,
         )
 
-    def _model(self) -> ModelInfo:
-        contract = self._classifier.contract
-        shared = contract.model_dump(include=set(ModelInfo.model_fields))
+    def _parts(
+        self,
+        findings: Findings,
+        track: int,
+        clips: Sequence[ScoredClip],
+        rule: Callable[[Sequence[ScoredClip]], float],
+    ) -> tuple[PartScore, ...] | None:
+        """What each member of an ensemble makes of these windows of a track."""
+        if self._panel.rule is None:
+            return None
+        first, last = clips[0].first_frame, clips[-1].first_frame
+        parts = []
+        for member, windows in zip(self._panel.members, findings.parts, strict=True):
+            own = [each for each in windows[track] if first <= each.first_frame <= last]
+            contract, raw = member.served.contract, rule(own)
+            score = scoring.calibrate(raw, contract.operating_point)
+            parts.append(PartScore(model=contract.name, score=score, raw_score=raw))
+        return tuple(parts)
+
+    def _model(self) -> ModelInfo | EnsembleInfo:
+        models = tuple(self._member(each.served) for each in self._panel.members)
+        if self._panel.rule is None:
+            return models[0]
+        return EnsembleInfo(name=self._panel.name, rule=self._panel.rule, members=models)
+
+    def _member(self, served: ServedModel) -> ModelInfo:
+        shared = served.contract.model_dump(include=set(ModelInfo.model_fields))
         return ModelInfo(
             **shared,
-            sha256=self._classifier.sha256,
-            provider=self._classifier.provider,
+            sha256=served.sha256,
+            provider=served.provider,
             detector=self._detector,
+            fallback=served.fallback,
         )
 
     def _reasons(self, verdict: str, point: OperatingPoint, coverage: Coverage) -> tuple[str, ...]:
@@ -203,9 +209,14 @@ class Assembler:
             reasons.append(point.abstain)
         if point.calibration == UNCALIBRATED:
             reasons.append("The model is uncalibrated: its threshold is a convention.")
-        if self._classifier.contract.notice != UNKNOWN:
-            reasons.append(self._classifier.contract.notice)
-        if self._options.explain and not self._classifier.has_cam:
+        for member in self._panel.members:
+            if member.served.contract.notice != UNKNOWN:
+                reasons.append(member.served.contract.notice)
+            if member.served.fallback:
+                reasons.append("A GPU was asked for and could not be used: the CPU scored.")
+        if self._options.explain and not any(
+            each.classifier.has_cam for each in self._panel.members
+        ):
             reasons.append("The model has no class activation map, so none is given.")
         if coverage.frames_damaged:
             reasons.append(f"{coverage.frames_damaged} frames are damaged and were not scored.")

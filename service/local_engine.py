@@ -1,199 +1,191 @@
-"""The engine that does the work in this process."""
+"""The engine that does the work on this machine: videos are read in confined processes and scored
+by the networks of this one."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from functools import partial
-from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from service.assembly import Assembler
-from service.classifier.classifier import Classifier, ClipScores, load_classifier
-from service.clips import Clip, ClipSpec
-from service.engine import DetectionOptions, Event, Media, Readiness, ServedModel
+from service.clips import ClipSpec
+from service.engine import DetectionOptions, Event, Media, Readiness
 from service.errors import ModelError, NotReady
-from service.extraction import ExtractionLimits, extract
-from service.faces.detector import FaceDetector
-from service.faces.factory import load_detector
+from service.extraction import ExtractionLimits
 from service.faces.tracking import TrackerSettings
+from service.registry import Registry
 from service.run import Run
+from service.sandbox.job import Job
+from service.sandbox.workers import Extraction, Workers
 from service.settings import Settings
-from service.video.deadline import Deadline
+from service.slots import Place, Slots
+from service.sources.source import Memory
 from service.video.video import VideoLimits
 
-BUILT_IN_MODEL = Path(__file__).parent / "models" / "clrnet-demo.onnx"
-
-_Result = TypeVar("_Result")
-
-
-def _stopping() -> NotReady:
-    return NotReady("stopping", retry_after=5)
-
-
-def _served(classifier: Classifier) -> ServedModel:
-    return ServedModel(classifier.contract, classifier.sha256, classifier.provider)
+_CPU_MARGIN = 2.0
+"""Processor seconds a process may take over the seconds of work: the kernel's limit is only there
+for the case that this process cannot end it."""
 
 
 class LocalEngine:
-    """Decodes in threads and scores on one ONNX Runtime session."""
+    """``observe`` is told model, version and size of every batch."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        observe: Callable[[str, str, int], None] = lambda model, version, size: None,
+    ) -> None:
         self._settings = settings
-        self._classifier: Classifier | None = None
-        self._detector: FaceDetector | None = None
+        limits = settings.limits
+        self._registry = Registry(
+            settings.model,
+            lambda served, size: observe(served.contract.name, served.contract.version, size),
+        )
+        self._workers = Workers(
+            detector=settings.faces.detector,
+            detector_path=settings.faces.path,
+            memory=limits.memory,
+            cpu_seconds=_CPU_MARGIN * limits.decode_seconds,
+        )
+        self._slots = Slots(limits.concurrency, limits.short_seconds)
         self._missing: tuple[str, ...] = ("still starting",)
-        self._slots = asyncio.Semaphore(settings.limits.concurrency)
-        self._device = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(settings.limits.concurrency + 1, "engine")
+        self._draining = False
         self._running = self._waiting = 0
         self._idle = asyncio.Condition()
-        self._deadlines: set[Deadline] = set()
+        self._runs: set[Run] = set()
 
     async def start(self) -> None:
-        """Load model and detector; what cannot be loaded is named by ``readiness``."""
+        """Load models and detector; what cannot be loaded is named by ``readiness``."""
         missing: list[str] = []
-        try:
-            self._classifier = await self._in_thread(self._load_classifier)
-        except ModelError as error:
-            missing.append(str(error))
-        try:
-            self._detector = await self._in_thread(self._load_detector)
-        except ModelError as error:
-            missing.append(str(error))
+        for load in (self._registry.load, self._workers.start):
+            try:
+                await load()
+            except ModelError as error:
+                missing.append(str(error))
         self._missing = tuple(missing)
 
     async def stop(self) -> None:
-        """Cancel what runs and release the threads."""
+        """Cancel what runs, end all processes and threads."""
         self._missing = ("stopping",)
-        for deadline in self._deadlines:
-            deadline.cancel(_stopping())
-        async with self._idle:
-            await self._idle.wait_for(lambda: not self._running)
-        await asyncio.to_thread(self._threads.shutdown)
+        for run in self._runs:
+            run.abort(_stopping())
+        await self._wait_until_idle()
+        await self._workers.stop()
+        await self._registry.close()
 
     async def drain(self) -> None:
-        """Wait until nothing runs."""
-        async with self._idle:
-            await self._idle.wait_for(lambda: not self._running)
+        """Take nothing new, and wait until all that was taken is done."""
+        self._draining = True
+        await self._wait_until_idle()
 
     async def reload(self) -> None:
-        """Load the model anew."""
-        self._classifier = await self._in_thread(self._load_classifier)
+        """Load the models anew; see ``Engine.reload``."""
+        await self._registry.load()
+        self._missing = tuple(each for each in self._missing if each in ("stopping",))
 
     def readiness(self) -> Readiness:
         """Whether scoring is possible."""
-        classifier = self._classifier
         return Readiness(
-            ready=not self._missing,
-            missing=self._missing,
-            models=(_served(classifier),) if classifier else (),
-            default=classifier.contract.name if classifier else None,
+            ready=not self._missing and not self._draining,
+            missing=self._missing or (("draining",) if self._draining else ()),
+            models=tuple(each.served for each in self._registry.models()),
+            ensembles=self._registry.ensembles(),
+            default=self._registry.default,
+            draining=self._draining,
             running=self._running,
             waiting=self._waiting,
         )
 
     async def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:
         """Score one video; see ``Engine.detect``."""
-        if self._missing or self._classifier is None or self._detector is None:
-            raise NotReady("; ".join(self._missing), retry_after=5)
+        if self._missing or self._draining:
+            raise NotReady("; ".join(self._missing) or "draining", retry_after=5)
+        self._registry.panel(options.model)
         asked = time.monotonic()
-        async with self._slot():
+        async with self._place() as place:
             if self._missing:
                 raise _stopping()
-            queued = time.monotonic() - asked
-            deadline = Deadline(self._settings.limits.decode_seconds)
-            self._deadlines.add(deadline)
+            # Looked up anew, since it may have been replaced; its lanes open before anything else
+            # can happen.
+            panel, began = self._registry.panel(options.model), time.monotonic()
             run = Run(
-                extract(
-                    media.data,
-                    (ClipSpec.of(self._classifier.contract),),
-                    options.sampling,
-                    start=options.start,
-                    end=options.end,
-                    boxes=options.detail == "full",
-                    detector=self._detector,
-                    tracking=self._tracking(),
-                    limits=self._limits(),
-                    deadline=deadline,
-                ),
-                assembler=Assembler(self._classifier, self._detector.name, options),
-                score=partial(self._score, self._classifier, options.explain),
-                in_thread=self._in_thread,
-                batch=self._settings.model.batch,
-                deadline=deadline,
-                total_seconds=self._settings.limits.total_seconds,
+                panel,
+                Assembler(panel, self._workers.detector, options),
+                explain=options.explain,
+                expires=began + self._settings.limits.total_seconds,
             )
-            try:
-                async for event in run.events(media, queued):
-                    yield event
-            finally:
-                await run.close()
-                self._deadlines.discard(deadline)
+            with self._known(run):
+                job = self._job(panel.specs, options)
+                async with self._workers.extract(Memory(media.data), job) as extraction:
+                    watch = asyncio.create_task(self._lengthen(place, extraction))
+                    try:
+                        async for event in run.events(extraction, media, began - asked):
+                            yield event
+                    finally:
+                        watch.cancel()
+                        await asyncio.gather(watch, return_exceptions=True)
 
-    async def _score(self, classifier: Classifier, cam: bool, clips: Sequence[Clip]) -> ClipScores:
-        pixels = np.stack([clip.pixels for clip in clips])
-        async with self._device:
-            return await self._in_thread(lambda: classifier.score(pixels, cam=cam))
+    @contextmanager
+    def _known(self, run: Run) -> Iterator[None]:
+        """Open the run's lanes, and let ``stop`` end it."""
+        self._runs.add(run)
+        try:
+            with run:
+                yield
+        finally:
+            self._runs.discard(run)
+
+    async def _lengthen(self, place: Place, extraction: Extraction) -> None:
+        """See that a video which turns out to be long leaves a place to others."""
+        # Nobody tells when seconds of work are spent, and more are left than pass by the clock.
+        while (left := self._slots.short - extraction.spent) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(max(left, 0.05))
+        await place.lengthen(extraction.pause, extraction.resume)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _place(self) -> AsyncIterator[Place]:
         self._waiting += 1
+        waiting = True
         try:
-            await self._slots.acquire()
+            async with self._slots.enter() as place:
+                self._waiting -= 1
+                waiting = False
+                self._running += 1
+                try:
+                    yield place
+                finally:
+                    self._running -= 1
         finally:
-            self._waiting -= 1
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-            self._slots.release()
+            self._waiting -= waiting
             async with self._idle:
                 self._idle.notify_all()
 
-    async def _in_thread(
-        self, call: Callable[[], _Result], abandon: Callable[[], None] | None = None
-    ) -> _Result:
-        """See ``InThread``. A thread cannot be stopped, and must not go on behind the caller's
-        back, however often the caller is cancelled."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, call)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            if abandon is not None:
-                abandon()
-            while not future.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([future])
-            if not future.cancelled():
-                future.exception()  # Retrieved, or asyncio would complain that nobody did.
-            raise
+    async def _wait_until_idle(self) -> None:
+        async with self._idle:
+            await self._idle.wait_for(lambda: not self._running and not self._waiting)
 
-    def _limits(self) -> ExtractionLimits:
+    def _job(self, specs: tuple[ClipSpec, ...], options: DetectionOptions) -> Job:
         limits, sampling = self._settings.limits, self._settings.sampling
-        return ExtractionLimits(
-            video=VideoLimits(limits.duration, limits.frames, limits.pixels, limits.streams),
-            full_seconds=sampling.full_seconds,
-            auto_windows=sampling.auto_clips,
-            clips=limits.clips,
+        return Job(
+            specs=specs,
+            sampling=options.sampling,
+            start=options.start,
+            end=options.end,
+            boxes=options.detail == "full",
+            seconds=limits.decode_seconds,
+            limits=ExtractionLimits(
+                video=VideoLimits(limits.duration, limits.frames, limits.pixels, limits.streams),
+                full_seconds=sampling.full_seconds,
+                auto_windows=sampling.auto_clips,
+                clips=limits.clips,
+            ),
+            tracking=TrackerSettings(
+                smallest_face=limits.smallest_face,
+                most_faces=min(options.faces or limits.faces, limits.faces),
+            ),
         )
 
-    def _tracking(self) -> TrackerSettings:
-        limits = self._settings.limits
-        return TrackerSettings(smallest_face=limits.smallest_face, most_faces=limits.faces)
 
-    def _load_classifier(self) -> Classifier:
-        model = self._settings.model
-        return load_classifier(
-            model.path or BUILT_IN_MODEL, device=model.device, threads=model.threads
-        )
-
-    def _load_detector(self) -> FaceDetector:
-        faces = self._settings.faces
-        return load_detector(faces.detector, faces.path)
+def _stopping() -> NotReady:
+    return NotReady("stopping", retry_after=5)

@@ -43,6 +43,14 @@ class ClipScore(_Part):
     raw_score: float
 
 
+class PartScore(_Part):
+    """What one member of an ensemble gives by itself."""
+
+    model: str
+    score: float
+    raw_score: float
+
+
 class Segment(_Part):
     """Adjacent scored clips of one face, together at most one second; a single clip may last
     longer where frames are few."""
@@ -57,6 +65,8 @@ class Segment(_Part):
     verdict: FaceVerdict
     box: BoxOut
     """The face's box in the segment's middle frame."""
+    parts: tuple[PartScore, ...] | None = None
+    """Only of ensembles: each member's own score."""
     clips: tuple[ClipScore, ...] | None = None
     """Only with ``detail=full``."""
     cam_png: str | None = None
@@ -77,6 +87,8 @@ class FaceReport(_Part):
     end: float
     """Of its last scored clip."""
     segments: tuple[Segment, ...]
+    parts: tuple[PartScore, ...] | None = None
+    """Only of ensembles: each member's own score."""
     boxes: tuple[TimedBox, ...] | None = None
     """Every frame's box, only with ``detail=full``."""
 
@@ -105,6 +117,28 @@ class ModelInfo(_Part):
     """The ONNX Runtime execution provider that ran it."""
     detector: str
     """The face detector that found the faces."""
+    fallback: bool = False
+    """Whether a GPU was asked for and the CPU stood in."""
+
+
+class EnsembleInfo(_Part):
+    """Which networks scored together."""
+
+    name: str
+    rule: Literal["max", "mean"]
+    """How the members' calibrated P(fake) of each window are combined; ``raw_score`` is the same
+    as ``score``."""
+    members: tuple[ModelInfo, ...]
+
+    @property
+    def version(self) -> str:
+        """Of all members."""
+        return "+".join(member.version for member in self.members)
+
+    @property
+    def detector(self) -> str:
+        """The face detector that found the faces."""
+        return self.members[0].detector
 
 
 class MediaInfo(_Part):
@@ -129,6 +163,10 @@ class Coverage(_Part):
 
     sampling: str
     """The sampling used: ``full``, ``stride=<seconds>`` or ``paper``."""
+    start: float
+    """Seconds into the video from which on it was looked at."""
+    end: float
+    """Seconds into the video up to which it was looked at."""
     frames_in_video: int
     frames_decoded: int
     frames_damaged: int
@@ -152,6 +190,7 @@ class Timing(_Part):
     extract: float
     """Decode, detect, track and crop."""
     classify: float
+    """The device's, shared between the clips of a batch."""
     total: float
 
 
@@ -165,7 +204,7 @@ class Report(_Part):
     reasons: tuple[str, ...]
     """Why the verdict is what it is, where that needs saying; plain English."""
     operating_point: OperatingPoint
-    model: ModelInfo
+    model: ModelInfo | EnsembleInfo
     media: MediaInfo
     coverage: Coverage
     faces: tuple[FaceReport, ...]

@@ -1,114 +1,153 @@
-"""One detection from start to end: extraction and classification in turn, events on the way."""
+"""One detection from start to end: extraction feeds the networks, events come back on the way."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Protocol
 
 from service import scoring
-from service.assembly import Assembler, Findings
-from service.classifier.classifier import ClipScores
+from service.assembly import Assembler
+from service.batching.batcher import Lane, Scored
 from service.clips import Clip
 from service.engine import Event, Finished, Media, Progress, SegmentScored
-from service.errors import NotReady, TooSlow
+from service.errors import ServiceError, TooSlow
 from service.extraction import Extracted, Position
+from service.findings import Findings
+from service.registry import Panel
 from service.report import Timing
 from service.scoring import ScoredClip
-from service.video.deadline import Deadline
-
-_Result = TypeVar("_Result")
 
 
-_TELL_SECONDS = 0.5
-"""Extraction comes back this often, so that progress is told even where faces are few."""
+class Extraction(Protocol):
+    """What a video gives while it is read: positions, clips and at the end ``Extracted``."""
+
+    @property
+    def spent(self) -> float:
+        """Seconds of work on it so far."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Position | Clip | Extracted]: ...
 
 
-class InThread(Protocol):
-    """Runs a blocking call off the event loop. When the caller is cancelled, ``abandon`` is
-    called to hurry the call up, and its end is waited for."""
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """Scores by one member."""
 
-    async def __call__(
-        self, call: Callable[[], _Result], abandon: Callable[[], None] | None = None
-    ) -> _Result: ...
+    member: int
+    scored: Sequence[Scored]
 
 
 class Run:
-    """The state of one detection."""
+    """One detection; a context manager that holds the panel's lanes, which keep its networks
+    loaded. ``expires`` (``time.monotonic``) ends it with ``TooSlow``."""
 
     def __init__(
-        self,
-        extraction: Iterator[Position | Clip | Extracted],
-        *,
-        assembler: Assembler,
-        score: Callable[[Sequence[Clip]], Awaitable[ClipScores]],
-        in_thread: InThread,
-        batch: int,
-        deadline: Deadline,
-        total_seconds: float,
+        self, panel: Panel, assembler: Assembler, *, explain: bool, expires: float
     ) -> None:
-        self._extraction, self._assembler = extraction, assembler
-        self._score, self._in_thread = score, in_thread
-        self._batch, self._deadline = batch, deadline
-        self._total_seconds = total_seconds
-        self._findings = Findings()
-        self._position = Position(0.0, 0.0)
+        self._panel, self._assembler = panel, assembler
+        self._explain, self._expires = explain, expires
+        self._lanes = [self._lane(member) for member in range(len(panel.members))]
+        self._open = ExitStack()
+        self._findings = Findings(panel)
+        self._news: asyncio.Queue[Position | Extracted | _Delivery | BaseException]
+        self._news = asyncio.Queue()
+        """Small things alone: clips wait in the lanes, which are bounded."""
+        self._outstanding = 0
+        """Clips on their way to a member, counted once for each."""
         self._told: dict[int, int] = {}
         """Per track, how many of its clips are in segments already told of."""
 
-    async def events(self, media: Media, queued: float) -> AsyncIterator[Event]:
-        """Everything that happens, ending with ``Finished``; ``queued`` in seconds."""
+    def __enter__(self) -> Run:
+        for lane in self._lanes:
+            self._open.enter_context(lane)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    async def events(
+        self, extraction: Extraction, media: Media, queued: float
+    ) -> AsyncIterator[Event]:
+        """Everything that happens, ending with ``Finished``; ``queued`` in seconds. Raises
+        ``ServiceError``."""
         began = time.monotonic()
-        extracted: Extracted | None = None
-        classify = 0.0
-        while extracted is None:
-            if time.monotonic() - began > self._total_seconds:
-                raise TooSlow(f"the work took longer than {self._total_seconds:g} seconds")
-            clips, extracted = await self._in_thread(self._gather, self._abandon)
-            if clips:
-                since = time.monotonic()
-                self._findings.add(clips, await self._score(clips))
-                classify += time.monotonic() - since
-            yield Progress(self._position.time, self._position.duration, self._findings.count)
-            for event in self._complete_segments(last=extracted is not None):
-                yield event
+        position, extracted = Position(0.0, 0.0), None
+        feeder = asyncio.create_task(self._feed(extraction))
+        try:
+            while extracted is None or self._outstanding:
+                news = await self._next()
+                if isinstance(news, Position):
+                    position = news
+                elif isinstance(news, Extracted):
+                    extracted = news
+                else:
+                    self._outstanding -= len(news.scored)
+                    self._findings.add(news.member, news.scored)
+                yield Progress(position.time, position.duration, self._findings.count)
+                for event in self._complete_segments(last=False):
+                    yield event
+        finally:
+            feeder.cancel()
+            await asyncio.gather(feeder, return_exceptions=True)
+        for event in self._complete_segments(last=True):
+            yield event
         timing = Timing(
             queued=queued,
-            extract=self._deadline.spent,
-            classify=classify,
+            extract=extraction.spent,
+            classify=self._findings.seconds,
             total=queued + time.monotonic() - began,
         )
         yield Finished(self._assembler.report(media, extracted, self._findings, timing))
 
-    async def close(self) -> None:
-        """Let the extraction release what it holds."""
-        close = getattr(self._extraction, "close", None)
-        if close is not None:
-            await self._in_thread(close)
+    def abort(self, error: ServiceError) -> None:
+        """End the detection with this error."""
+        self._news.put_nowait(error)
 
-    def _abandon(self) -> None:
-        self._deadline.cancel(NotReady("the work was cancelled"))
+    def _lane(self, member: int) -> Lane:
+        return self._panel.members[member].batcher.lane(
+            partial(self._deliver, member), cam=self._explain, expires=self._expires
+        )
 
-    def _gather(self) -> tuple[list[Clip], Extracted | None]:
-        """Extract until a batch is full, it is time to tell something, or the end; blocking."""
-        clips: list[Clip] = []
-        began = time.monotonic()
-        self._deadline.resume()
+    def _deliver(self, member: int, scored: Sequence[Scored] | ServiceError) -> None:
+        if isinstance(scored, ServiceError):
+            self.abort(scored)
+        else:
+            self._news.put_nowait(_Delivery(member, scored))
+
+    async def _next(self) -> Position | Extracted | _Delivery:
         try:
-            for item in self._extraction:
-                if isinstance(item, Extracted):
-                    return clips, item
-                if isinstance(item, Position):
-                    self._position = item
-                    if time.monotonic() - began > _TELL_SECONDS:
-                        return clips, None
-                else:
-                    clips.append(item)
-                    if len(clips) >= self._batch:
-                        return clips, None
-        finally:
-            self._deadline.pause()
-        raise RuntimeError("extraction ended without its last word")
+            async with asyncio.timeout(self._expires - time.monotonic()):
+                news = await self._news.get()
+        except TimeoutError:
+            raise TooSlow("the work took longer than it may") from None
+        if isinstance(news, BaseException):
+            raise news
+        return news
+
+    async def _feed(self, extraction: Extraction) -> None:
+        """Pass the clips on, and news of everything else."""
+        wanted = [self._panel.members_of(spec) for spec in range(len(self._panel.specs))]
+        try:
+            async for item in extraction:
+                if not isinstance(item, Clip):
+                    self._news.put_nowait(item)
+                    continue
+                self._outstanding += len(wanted[item.spec])
+                for member in wanted[item.spec]:
+                    await self._lanes[member].submit(item)
+        except Exception as error:
+            self._news.put_nowait(error)
 
     def _complete_segments(self, *, last: bool) -> Iterator[SegmentScored]:
         for track, clips in self._findings.clips.items():

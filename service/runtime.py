@@ -23,6 +23,16 @@ ORT_ERRORS = (
 )
 """What ONNX Runtime raises; its errors have no base of their own."""
 
+_NO_MEMORY = ("out of memory", "failed to allocate memory", "bad_alloc", "bad allocation")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a session failed for want of memory, which is all that its message tells."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, ORT_ERRORS) and any(words in text for words in _NO_MEMORY)
+    )
+
 
 def open_session(model: bytes, *, device: Device = "cpu", threads: int = 1) -> InferenceSession:
     """A session on a serialised ONNX model; its first provider is the one that runs it.

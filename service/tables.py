@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.report import Report, Segment
+from service.report import EnsembleInfo, Report, Segment
 
 if TYPE_CHECKING:
     from service.demo import Demo
@@ -104,10 +104,13 @@ def _print_head(report: Report, console: Console) -> None:
         f"({report.coverage.sampling}), longest stretch not scored "
         f"{report.coverage.longest_unscored:.1f} s"
     )
-    console.print(
-        f"Model {model.name} {model.version} ({model.architecture}), detector {model.detector}, "
-        f"{model.provider}. Trained on: {model.trained_on}"
-    )
+    if isinstance(model, EnsembleInfo):
+        console.print(f"Ensemble {model.name}: {model.rule} of {len(model.members)} models")
+    for each in model.members if isinstance(model, EnsembleInfo) else (model,):
+        console.print(
+            f"Model {each.name} {each.version} ({each.architecture}), detector {each.detector}, "
+            f"{each.provider}. Trained on: {each.trained_on}"
+        )
 
 
 def _print_tail(report: Report, console: Console) -> None:

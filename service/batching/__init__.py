@@ -1,0 +1,1 @@
+"""Clips of many requests on one device: fair, bounded, in batches."""

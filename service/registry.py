@@ -1,0 +1,231 @@
+"""The models that are served: loaded, checked and warmed side by side, replaced together.
+
+A set of models is loaded whole before it takes over from the one before, whose requests finish on
+what they began with. What cannot be loaded never replaces what works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from service.batching.batcher import Batcher
+from service.batching.device import Device
+from service.classifier.classifier import Classifier, load_classifier
+from service.classifier.contract import OperatingPoint
+from service.clips import ClipSpec
+from service.engine import Rule, ServedEnsemble, ServedModel
+from service.errors import ModelError, UnknownModel
+from service.settings import Ensemble, ModelSettings
+
+BUILT_IN_MODEL = Path(__file__).parent / "models" / "clrnet-demo.onnx"
+
+COMBINED = "an ensemble of calibrated scores; its threshold is a setting"
+"""How an ensemble's operating point was found."""
+
+Observe = Callable[[ServedModel, int], None]
+"""Is told of every batch: which model scored how many clips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A loaded model and its queue."""
+
+    served: ServedModel
+    classifier: Classifier
+    batcher: Batcher
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What scores a request: one model, or several under a ``rule``. ``point`` is the operating
+    point of the whole; ``specs`` are the different ways in which the members want their clips."""
+
+    name: str
+    members: tuple[Member, ...]
+    point: OperatingPoint
+    rule: Rule | None = None
+
+    @property
+    def specs(self) -> tuple[ClipSpec, ...]:
+        return tuple(dict.fromkeys(ClipSpec.of(each.served.contract) for each in self.members))
+
+    def members_of(self, spec: int) -> list[int]:
+        """Which members want the clips of this spec."""
+        wanted = self.specs[spec]
+        return [
+            number
+            for number, member in enumerate(self.members)
+            if ClipSpec.of(member.served.contract) == wanted
+        ]
+
+
+class Registry:
+    """Owns the served models; ``observe`` is told of every batch."""
+
+    def __init__(
+        self, settings: ModelSettings, observe: Observe = lambda served, size: None
+    ) -> None:
+        self._settings, self._observe = settings, observe
+        self._device = Device("classifier")
+        self._panels: Mapping[str, Panel] = {}
+        self._default = ""
+        self._loading = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def load(self) -> None:
+        """Load all models of the settings and serve them from then on. Raises ``ModelError``
+        naming the file and what is wrong with it; what was served before stays."""
+        async with self._loading:
+            classifiers = await asyncio.to_thread(self._load)
+            for _, classifier in classifiers:
+                async with self._device.turn():
+                    await self._device.run(partial(_warm, classifier))
+            before = self.models()
+            self._panels = self._arranged(classifiers)
+            self._default = self._settings.default or next(iter(self._panels))
+            for member in before:
+                self._retire(member.batcher)
+
+    def panel(self, name: str | None) -> Panel:
+        """What scores under this name; None is the default. Raises ``UnknownModel``."""
+        try:
+            return self._panels[name or self._default]
+        except KeyError:
+            raise UnknownModel("No model of this name is served; see /v1/models.") from None
+
+    def models(self) -> list[Member]:
+        """Every model, the first of the settings first."""
+        singles = [panel for panel in self._panels.values() if panel.rule is None]
+        return [panel.members[0] for panel in singles]
+
+    def ensembles(self) -> tuple[ServedEnsemble, ...]:
+        """Every ensemble."""
+        return tuple(
+            ServedEnsemble(
+                panel.name,
+                panel.rule,
+                tuple(each.served.contract.name for each in panel.members),
+            )
+            for panel in self._panels.values()
+            if panel.rule is not None
+        )
+
+    @property
+    def default(self) -> str | None:
+        """Name of what scores where none is asked for; None while nothing is served."""
+        return self._default or None
+
+    async def close(self) -> None:
+        """Stop all batchers and the device's thread."""
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        for member in self.models():
+            await member.batcher.stop()
+        self._panels, self._default = {}, ""
+        await self._device.close()
+
+    def _load(self) -> list[tuple[ServedModel, Classifier]]:
+        """Blocking: read and check all files."""
+        settings = self._settings
+        files = [(settings.path or BUILT_IN_MODEL, settings.sha256)]
+        files += [(each.path, each.sha256) for each in settings.more]
+        return [self._load_one(path, sha256) for path, sha256 in files]
+
+    def _load_one(self, path: Path, sha256: str | None) -> tuple[ServedModel, Classifier]:
+        settings, fallback = self._settings, False
+        expected = sha256 or _hash_beside(path)
+        try:
+            classifier = load_classifier(path, device=settings.device, threads=settings.threads)
+        except ModelError:
+            if not (settings.cpu_fallback and settings.device == "cuda"):
+                raise
+            classifier = load_classifier(path, device="cpu", threads=settings.threads)
+            fallback = True
+        if expected and not hmac.compare_digest(classifier.sha256, expected.lower()):
+            raise ModelError(
+                f"the model file '{path.name}' is not the one that was meant: its SHA-256 is "
+                f"{classifier.sha256[:12]}..., not {expected[:12]}...; put the right file back or "
+                "correct the hash"
+            )
+        served = ServedModel(classifier.contract, classifier.sha256, classifier.provider, fallback)
+        return served, classifier
+
+    def _arranged(self, loaded: list[tuple[ServedModel, Classifier]]) -> dict[str, Panel]:
+        """Panels by name. Nothing is started before the names are seen to be right."""
+        names = [served.contract.name for served, _ in loaded]
+        names += [each.name for each in self._settings.ensembles]
+        for name in names:
+            if names.count(name) > 1:
+                raise ModelError(f"two models are called '{name}'")
+        for ensemble in self._settings.ensembles:
+            for member in ensemble.members:
+                if member not in names[: len(loaded)]:
+                    raise ModelError(f"the ensemble '{ensemble.name}' needs a model '{member}'")
+        if self._settings.default not in (None, *names):
+            raise ModelError(f"the default model '{self._settings.default}' is not served")
+        members = {served.contract.name: self._member(served, each) for served, each in loaded}
+        panels = {
+            name: Panel(name, (member,), member.served.contract.operating_point)
+            for name, member in members.items()
+        }
+        for each in self._settings.ensembles:
+            chosen = tuple(members[name] for name in each.members)
+            panels[each.name] = Panel(each.name, chosen, _point(each), each.rule)
+        return panels
+
+    def _member(self, served: ServedModel, classifier: Classifier) -> Member:
+        batcher = Batcher(
+            classifier,
+            self._device,
+            batch=self._settings.batch,
+            observe=lambda size: self._observe(served, size),
+        )
+        return Member(served, classifier, batcher)
+
+    def _retire(self, batcher: Batcher) -> None:
+        task = asyncio.create_task(batcher.retire())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+
+def _point(ensemble: Ensemble) -> OperatingPoint:
+    try:
+        return OperatingPoint(
+            threshold=ensemble.threshold,
+            uncertain_low=ensemble.uncertain_low,
+            uncertain_high=ensemble.uncertain_high,
+            calibration=COMBINED,
+        )
+    except ValueError as error:
+        raise ModelError(
+            f"the ensemble '{ensemble.name}': uncertain_low <= threshold <= uncertain_high must "
+            "hold"
+        ) from error
+
+
+def _hash_beside(path: Path) -> str | None:
+    """What ``sha256sum`` wrote into ``<file>.sha256`` beside a model, where that is there."""
+    try:
+        words = path.with_name(f"{path.name}.sha256").read_text("ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return words[0] if words else None
+
+
+def _warm(classifier: Classifier) -> None:
+    """Score once: what a first request would wait for, and the proof that it can score. Raises
+    ``ModelError``."""
+    contract = classifier.contract
+    size = (contract.clip_length, contract.input_height, contract.input_width, 3)
+    try:
+        classifier.score(np.zeros((1, *size), np.uint8))
+    except Exception as error:
+        raise ModelError(f"the model '{contract.name}' is loaded and cannot score") from error
