@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import onnx
@@ -38,7 +39,7 @@ NO_BETTER = "On unseen people this model is not shown to be better than chance."
 def publish(
     frames: RunResult, clips: RunResult, dataset: PreparedDataset, output: Path, console: Console
 ) -> ModelContract:
-    """Write the run ``clips`` as ``output`` (ONNX) and, beside it, its card.
+    """Write the run ``clips`` as ``output`` (ONNX) and, beside it, its card and its hash.
 
     Figures are of the very file that is written; the scores of all test clips are in
     ``test-scores.csv`` of the run's folder. Raises ``EvaluationError`` and ``ExportError``.
@@ -75,6 +76,8 @@ def publish(
     point = point.model_copy(update={"abstain": reason_to_abstain(scores.test)})
     contract = _tell(draft, output, point, tuple(measured))
     write_card(output.with_suffix(".md"), contract, output.stat().st_size)
+    digest = hashlib.sha256(output.read_bytes()).hexdigest()
+    output.with_name(f"{output.name}.sha256").write_text(f"{digest}  {output.name}\n")
     return contract
 
 
