@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from service.logs import JsonFormatter
-from service.server import config
+from service.server import Server
 from service.settings import Settings
 from tests.api.client import OCTETS, settings
 from tests.api.fakes import FakeEngine
@@ -140,7 +140,7 @@ async def test_forwarded_headers_are_believed_from_trusted_proxies_only(
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    chosen = config(Settings(trusted_proxies=trusted), FakeEngine(), "127.0.0.1", 0)
+    chosen = Server(Settings(trusted_proxies=trusted), FakeEngine(), "127.0.0.1", 0).config
     chosen.load()
     scope = {
         "type": "http",
@@ -164,4 +164,4 @@ async def test_forwarded_headers_are_believed_from_trusted_proxies_only(
 def test_headers_without_end_are_cut_off() -> None:
     with served(Settings(), FakeEngine()) as port, connected(port) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 40_000)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")

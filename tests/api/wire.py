@@ -8,17 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
-
 from service.engine import Engine
-from service.server import config
+from service.server import Server
 from service.settings import Settings
 
 
 @contextmanager
 def served(settings: Settings, engine: Engine) -> Iterator[int]:
     """The port on which the app answers."""
-    server = uvicorn.Server(config(settings, engine, "127.0.0.1", 0))
+    server = Server(settings, engine, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
