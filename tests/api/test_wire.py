@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -15,24 +15,7 @@ from service.server import Server
 from service.settings import Settings
 from tests.api.client import OCTETS, settings
 from tests.api.fakes import FakeEngine
-from tests.api.wire import connected, read_all, served
-
-POST = b"POST /v1/detections HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
-MEGABYTE = b"x" * 2**20
-
-
-def code(answer: bytes) -> str:
-    """The problem's code in a whole HTTP answer."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"application/problem+json" in head
-    return str(json.loads(body)["code"])
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 5
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return holds()
+from tests.api.wire import MEGABYTE, POST, code, connected, eventually, read_all, served
 
 
 def test_a_client_that_sends_all_first_still_reads_the_refusal() -> None:
@@ -96,7 +79,7 @@ def test_a_client_that_leaves_in_mid_body_is_no_failure(caplog: pytest.LogCaptur
 
 
 def test_a_client_that_leaves_stops_the_work(caplog: pytest.LogCaptureFixture) -> None:
-    engine = FakeEngine(seconds=60)
+    engine = FakeEngine(gate=threading.Event())
     with caplog.at_level(logging.INFO), served(Settings(), engine) as port:
         with connected(port) as connection:
             connection.sendall(POST + b"Content-Length: 3\r\n\r\nxyz")
