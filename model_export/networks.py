@@ -42,11 +42,24 @@ class Network:
         parameters = inspect.signature(self.detector).parameters.values()
         return {each.name: each.default for each in parameters if each.name != _SIZE}
 
-    def build(self, size: Size, options: Mapping[str, Any]) -> Detector:
+    def build(self, size: Size, options: Mapping[str, Any], length: int | None = None) -> Detector:
         """A network with random weights, or those that an option names, in training mode.
 
+        Raises ``TrainingError`` as ``check`` does.
+        """
+        try:
+            return self.detector(**self.check(size, options, length))
+        except ValueError as error:
+            raise TrainingError(f"{self._name}: {error}") from error
+
+    def check(
+        self, size: Size, options: Mapping[str, Any], length: int | None = None
+    ) -> dict[str, Any]:
+        """The constructor's arguments.
+
         Raises ``TrainingError`` for an option that is not there or of the wrong kind, and where
-        frames of ``size`` do not pass through the network.
+        clips of ``length`` frames (None: the published number) of ``size`` do not pass through the
+        network.
         """
         known = self.options()
         for name in options:
@@ -58,10 +71,10 @@ class Network:
         if _SIZE in inspect.signature(self.detector).parameters:
             arguments[_SIZE] = size
         try:
-            self._pass_through(size, arguments)
-            return self.detector(**arguments)
+            self._pass_through(size, arguments, length)
         except ValueError as error:
             raise TrainingError(f"{self._name}: {error}") from error
+        return arguments
 
     @property
     def _name(self) -> str:
@@ -78,17 +91,18 @@ class Network:
                 f"{self._name}: the option {name} = {value!r}: {message}"
             ) from error
 
-    def _pass_through(self, size: Size, arguments: Mapping[str, Any]) -> None:
+    def _pass_through(self, size: Size, arguments: Mapping[str, Any], length: int | None) -> None:
         """Try the shapes alone, without memory or arithmetic; once for each in a process."""
         without = {name: value for name, value in arguments.items() if name != "weights"}
-        tried = repr((self._name, size, sorted(without.items())))
+        length = self.detector.clip_length if length is None else length
+        tried = repr((self._name, size, length, sorted(without.items())))
         if tried in _PASSED:
             return
         height, width = size
         with torch.device("meta"):
             model = self.detector(**without).eval()
             try:
-                model.loss(torch.empty(1, model.clip_length, 3, height, width), torch.empty(1))
+                model.loss(torch.empty(1, length, 3, height, width), torch.empty(1))
             except RuntimeError as error:
                 raise TrainingError(
                     f"frames of {height}x{width} do not pass through {self._name} (its published "
@@ -115,13 +129,30 @@ NETWORKS: Mapping[str, Network] = {
 NAMES: tuple[str, ...] = tuple(NETWORKS)
 
 
-def build(architecture: str, size: Size, options: Mapping[str, Any]) -> Detector:
-    """A network of ``NAMES`` for frames of ``size`` (rows, columns), in training mode.
+def build(
+    architecture: str, size: Size, options: Mapping[str, Any], length: int | None = None
+) -> Detector:
+    """A network of ``NAMES`` for clips of ``length`` frames (None: the published number) of
+    ``size`` (rows, columns), in training mode.
 
-    ``options`` are its constructor's arguments. Raises ``TrainingError`` for a name or an option
-    that is not known, naming those that are, for a value of the wrong kind, and for a size that
-    does not pass through the network.
+    ``options`` are its constructor's arguments. Raises ``TrainingError`` as ``check`` does.
     """
+    return _named(architecture).build(size, options, length)
+
+
+def check(
+    architecture: str, size: Size, options: Mapping[str, Any], length: int | None = None
+) -> None:
+    """See whether ``build`` would give a network, without the time and memory that takes.
+
+    Raises ``TrainingError`` for a name or an option that is not known, naming those that are, for a
+    value of the wrong kind, and for clips that do not pass through the network. Files of weights
+    are not looked at.
+    """
+    _named(architecture).check(size, options, length)
+
+
+def _named(architecture: str) -> Network:
     if architecture not in NETWORKS:
         raise TrainingError(f"there is no network '{architecture}'; there are {', '.join(NAMES)}")
-    return NETWORKS[architecture].build(size, options)
+    return NETWORKS[architecture]

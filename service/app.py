@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.params import Depends as DependsType
+from pydantic.json_schema import models_json_schema
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
-from service.api import detections, health, limits, models, problems, scrape
+from service.admission import Admission
+from service.api import detections, health, jobs, limits, models, problems, scrape
 from service.api.access import Access
+from service.api.caller import require_key
+from service.api.events import StreamedEvent
+from service.api.guard import Guard
 from service.api.linger import Linger
 from service.api.prefix import Prefix
+from service.api.readiness import require_ready
+from service.auth import Keys
 from service.engine import Engine
+from service.jobs import Jobs
+from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -26,17 +37,24 @@ each. Every answer carries an `X-Request-ID`.
 """
 
 
-def create_app(settings: Settings, engine: Engine) -> FastAPI:
-    """Build the application; the engine starts and stops with it."""
-    metrics = Metrics(engine)
+def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = None) -> FastAPI:
+    """Build the application; the engine starts and stops with it.
+
+    ``app.state`` holds its ``lifecycle`` and its ``metrics``.
+    """
+    metrics = metrics or Metrics()
+    admission = Admission(settings.limits, settings.auth, metrics.shed)
+    held = Jobs(settings.jobs, metrics.shed)
+    lifecycle = Lifecycle(engine, admission, held)
+    _watch(metrics, lifecycle, admission, held)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await engine.start()
+        lifecycle.start()
         try:
             yield
         finally:
-            await engine.stop()
+            await lifecycle.stop()
 
     app = _Service(
         title="Deepfake detection",
@@ -47,21 +65,86 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         # A redirect would echo the Host header and hide a wrong path.
         redirect_slashes=False,
     )
-    app.include_router(detections.router(engine, settings.limits, metrics))
-    app.include_router(limits.router(settings.limits))
-    app.include_router(models.router(engine))
-    app.include_router(health.router(engine))
+    app.state.lifecycle, app.state.metrics = lifecycle, metrics
+    look = lifecycle.readiness
+    keys = Keys(settings.auth.keys)
+    known = Depends(require_key(keys))
+
+    async def ready() -> None:
+        require_ready(look())
+
+    taking = detections.Detections(engine, look, admission, held, metrics, settings)
+    app.include_router(detections.router(taking), dependencies=[Depends(ready), known])
+    app.include_router(jobs.router(held, settings.server.heartbeat_seconds), dependencies=[known])
+    app.include_router(models.router(look), dependencies=[known])
+    app.include_router(limits.router(settings.limits), dependencies=[known])
+    app.include_router(health.router(look))
     app.include_router(problems.router())
-    if settings.metrics:
-        app.include_router(scrape.router(metrics))
+    if settings.metrics and not settings.server.metrics_port:
+        app.include_router(scrape.router(metrics), dependencies=_scrapers(settings, keys))
     problems.install(app)
-    # The last added is the outermost.
     app.add_middleware(Prefix, prefix=settings.root_path)
+    _surround(app, settings, metrics)
+    return app
+
+
+def create_metrics_app(settings: Settings, metrics: Metrics) -> FastAPI:
+    """The application on the port for metrics alone."""
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    keys = Keys(settings.auth.keys)
+    app.include_router(scrape.router(metrics), dependencies=_scrapers(settings, keys))
+    problems.install(app)
+    _surround(app, settings, metrics)
+    return app
+
+
+def _scrapers(settings: Settings, keys: Keys) -> list[DependsType]:
+    """Who may read metrics."""
+    return [Depends(require_key(keys))] if settings.auth.metrics_key else []
+
+
+def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """What every request passes; the last added is the outermost."""
     app.add_middleware(Access, metrics=metrics)
+    _open_to(app, settings.server.cors_origins)
+    app.add_middleware(Guard, shared=bool(settings.server.cors_origins))
     app.add_middleware(
         Linger, limit=settings.limits.drain_bytes, seconds=settings.limits.drain_seconds
     )
-    return app
+
+
+def _open_to(app: FastAPI, origins: list[str]) -> None:
+    """Let pages of these origins call the API; of none, unless somebody says so."""
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Prefer", "X-API-Key", "X-Request-ID"],
+            expose_headers=["Location", "Retry-After", "Server-Timing", "X-Request-ID"],
+        )
+
+
+def _watch(metrics: Metrics, lifecycle: Lifecycle, admission: Admission, held: Jobs) -> None:
+    """Show what is held at the moment of each scrape."""
+    state = lifecycle.readiness
+    gauges: dict[str, tuple[str, Callable[[], float]]] = {
+        "deepfake_ready": (
+            "Whether videos can be scored",
+            lambda: state().ready and not state().draining,
+        ),
+        "deepfake_requests_running": ("Videos in work", lambda: state().running),
+        "deepfake_requests_waiting": ("Videos waiting for work", lambda: state().waiting),
+        "deepfake_videos_held": (
+            "Videos being received, waiting or in work",
+            lambda: admission.held,
+        ),
+        "deepfake_media_bytes": ("Bytes of media held or announced", lambda: admission.media_bytes),
+        "deepfake_jobs_held": ("Jobs, in work or with a result", lambda: len(held)),
+        "deepfake_jobs_bytes": ("Bytes of results kept", lambda: held.bytes),
+    }
+    for name, (text, read) in gauges.items():
+        metrics.gauge(name, text, read)
 
 
 class _Service(FastAPI):
@@ -70,9 +153,20 @@ class _Service(FastAPI):
         if self.openapi_schema is None:
             schema = super().openapi()
             parts = schema.setdefault("components", {}).setdefault("schemas", {})
-            parts["Problem"] = problems.Problem.model_json_schema()
+            for name, part in _parts().items():
+                parts.setdefault(name, part)
             _forget_framework_errors(schema)
         return self.openapi_schema or {}
+
+
+def _parts() -> dict[str, Any]:
+    """Schemas that operations refer to by name alone."""
+    _, schema = models_json_schema(
+        [(problems.Problem, "serialization"), (StreamedEvent, "serialization")],
+        ref_template="#/components/schemas/{model}",
+    )
+    parts: dict[str, Any] = schema["$defs"]
+    return parts
 
 
 def _forget_framework_errors(schema: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from datetime import UTC, datetime
 
 
@@ -24,10 +25,23 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=True)
 
 
-def configure() -> None:
-    """Send every logger of the process through the formatter."""
+def configure(level: str = "info") -> None:
+    """Send every logger of the process through the formatter.
+
+    ``level`` is that of the service's own loggers: nobody can promise what libraries tell at
+    ``debug``.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("service").setLevel(level.upper())
     # Its warnings quote bytes of the body.
     logging.getLogger("python_multipart").disabled = True
+
+
+def origin(error: Exception) -> dict[str, str]:
+    """Type and place of an exception as fields of a log line, without its text, which may quote
+    the caller."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "unknown"
+    return {"exception": type(error).__name__, "at": place}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from service.engine import Engine
 from service.report import Report
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _SCORES = tuple(step / 10 for step in range(1, 11))
 _MODEL = ("model", "version")
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+_SHED = ("draining", "rate", "caller_concurrency", "places", "media_bytes", "jobs", "connections")
 _ABSTAINED = ("uncertain", "no_face", "unable")
 
 
 class Metrics:
     """Observes requests and finished detections."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter(
@@ -50,13 +53,30 @@ class Metrics:
             (*_MODEL, "reason"),
             registry=registry,
         )
-        gauges = {
-            "deepfake_ready": ("Whether videos can be scored", lambda: engine.readiness().ready),
-            "deepfake_requests_running": ("Videos in work", lambda: engine.readiness().running),
-            "deepfake_requests_waiting": ("Videos waiting", lambda: engine.readiness().waiting),
-        }
-        for name, (text, read) in gauges.items():
-            Gauge(name, text, registry=registry).set_function(read)
+        self._shed = Counter(
+            "deepfake_shed_total", "Requests turned away, by reason", ("reason",), registry=registry
+        )
+        for reason in _SHED:
+            self._shed.labels(reason)
+        self._batches = Counter(
+            "deepfake_batches_total", "Batches scored", _MODEL, registry=registry
+        )
+        self._batch_size = Histogram(
+            "deepfake_batch_size", "Clips in a batch", _MODEL, buckets=_SIZES, registry=registry
+        )
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Show a value that is read whenever somebody scrapes."""
+        Gauge(name, text, registry=self._registry).set_function(read)
+
+    def shed(self, reason: str) -> None:
+        """One request was turned away to protect the others."""
+        self._shed.labels(reason).inc()
+
+    def batch(self, model: str, version: str, size: int) -> None:
+        """One batch of so many clips went through a model."""
+        self._batches.labels(model, version).inc()
+        self._batch_size.labels(model, version).observe(size)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One HTTP request is done. ``route`` is the template, never the path."""

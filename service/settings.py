@@ -6,7 +6,7 @@ For example ``DEEPFAKE_LIMITS__BYTES=50000000`` or ``DEEPFAKE_MODEL__PATH=/model
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -104,7 +104,7 @@ class FaceSettings(BaseModel):
 class AuthSettings(BaseModel):
     """Who may ask. Without keys everybody may."""
 
-    keys: list[str] = Field(
+    keys: list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}:[0-9a-f]{64}$")]] = Field(
         [],
         description="`name:sha256` of each valid key, as JSON; `deepfake-service key` makes one",
     )
@@ -136,6 +136,9 @@ class ServerSettings(BaseModel):
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Serve /metrics there instead; 0: on the main port"
     )
+    heartbeat_seconds: float = Field(
+        10.0, gt=0, description="A stream shows a sign of life this often, so that no proxy cuts it"
+    )
     drain_seconds: float = Field(
         30.0, gt=0, description="Time for work in flight after SIGTERM, before it is cut off"
     )
@@ -159,5 +162,8 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "127.0.0.1",
         description="Comma-separated addresses whose X-Forwarded-* headers are believed",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="From which level on the service's own lines are logged"
     )
     metrics: bool = Field(True, description="Serve GET /metrics on the main port")

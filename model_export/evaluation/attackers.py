@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Literal, get_args
 
+from model_export.evaluation.methods import KNOWN
+
 Attacker = Literal["in-domain", "out-of-domain", "open-domain"]
 
 ATTACKERS: tuple[Attacker, ...] = get_args(Attacker)
-
-KNOWN = ("DF", "FS", "F2F", "NT", "DFD", "DFDC")
-"""Methods a defender can get videos of; DFW, videos found on the internet, is not one."""
 
 
 def attacker(

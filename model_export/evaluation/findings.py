@@ -10,8 +10,8 @@ from model_export.data.video import REAL
 from model_export.evaluation.attackers import ATTACKERS, by_attacker
 from model_export.evaluation.figures import FIGURES
 from model_export.evaluation.levels import LEVELS, Level
-from model_export.evaluation.metrics import Estimate, Measures, measure, point_of, spread
-from model_export.evaluation.rendering import MISSING, Table
+from model_export.evaluation.metrics import Estimate, Measures, measure, point_of
+from model_export.evaluation.rendering import MISSING, Table, mean_and_spread
 from model_export.evaluation.subject import Lineage
 from model_export.evaluation.table import ScoreTable
 from service.classifier.contract import OperatingPoint
@@ -160,12 +160,7 @@ def _spreads(alike: Sequence[Mapping[str, Finding]], group: str) -> Iterator[str
     for name in _SPREAD.values():
         values = [_estimate(each[group], name).value for each in alike]
         known = [value for value in values if value is not None]
-        if len(known) < len(values):
-            yield MISSING
-        else:
-            found = spread(known)
-            deviation = "" if found.deviation is None else f"±{found.deviation:.3f}"
-            yield f"{found.mean:.3f}{deviation}"
+        yield mean_and_spread(known, 3) if len(known) == len(values) else MISSING
 
 
 def _indented(finding: Finding) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from model_export.errors import EvaluationError
-from model_export.evaluation.metrics import Estimate
+from model_export.evaluation.metrics import Estimate, spread
 from model_export.evaluation.origin import titled
 
 MISSING = "–"
@@ -40,6 +40,15 @@ def with_interval(estimate: Estimate, *, signed: bool = False) -> str:
     if estimate.low is None or estimate.high is None:
         return text
     return f"{text} ({estimate.low:{sign}.3f} to {estimate.high:{sign}.3f})"
+
+
+def mean_and_spread(values: Sequence[float], digits: int) -> str:
+    """``93.86±0.20`` over seeds, a single value as it is, ``MISSING`` for none."""
+    if not values:
+        return MISSING
+    found = spread(values)
+    text = f"{found.mean:.{digits}f}"
+    return text if found.deviation is None else f"{text}±{found.deviation:.{digits}f}"
 
 
 def markdown(table: Table) -> str:
@@ -117,6 +126,8 @@ _ESCAPES = str.maketrans(
         "±": r"$\pm$",
         "→": r"$\rightarrow$",
         "–": "--",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
         **{character: f"\\{character}" for character in "&%$#_{}"},
     }
 )

@@ -41,6 +41,11 @@ class Cost:
     epochs: int
     stage: str = ""
 
+    @property
+    def minutes(self) -> float:
+        """Of all epochs."""
+        return self.seconds_per_epoch * self.epochs / 60
+
 
 _RESULTS = TypeAdapter(list[Result])
 

@@ -11,6 +11,7 @@ import torch
 from model_export.data.prepared import PreparedDataset
 from model_export.detector import Detector
 from model_export.errors import EvaluationError
+from model_export.evaluation.methods import in_words
 from model_export.evaluation.opening import open_onnx, open_run
 from model_export.evaluation.scores import Scorer, classifier_scorer, demand_fit, network_scorer
 from model_export.training.ancestry import Ancestry
@@ -34,8 +35,7 @@ class Lineage:
 
     def __str__(self) -> str:
         """As the papers write it: ``transfer FS->DF+NT``."""
-        text = f"{self.strategy} {'+'.join(self.trained_on)}"
-        return f"{text}->{'+'.join(self.transferred_to)}" if self.transferred_to else text
+        return f"{self.strategy} {in_words(self.trained_on, self.transferred_to)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from model_export.data.worker import CutOptions
 from model_export.experiments.budget import Budget
 from model_export.synthetic.benchmark import ORIGIN, Options, synthesise
 
-LENGTH = 5
 MARGIN = 1.25
 """Side of the crop over the longer side of the face box: tight, since the forgeries are inside."""
 
@@ -29,8 +28,8 @@ def prepared_benchmark(
 ) -> PreparedDataset:
     """The benchmark of the people in ``faces`` as clips of ``budget.size`` pixels.
 
-    Videos lie in ``folder/videos``, clips in ``folder/clips-<size>``; what is there already is
-    used again. Raises ``DataError``.
+    Videos lie in ``folder/videos``, clips in ``folder/clips-<size>`` (of other than five frames
+    ``clips-<size>x<length>``); what is there already is used again. Raises ``DataError``.
     """
     wanted = budget.benchmark
     options = Options(
@@ -42,12 +41,14 @@ def prepared_benchmark(
     )
     videos = folder / "videos"
     synthesise(faces, stills, videos, options, processes=processes, console=console)
-    clips = folder / f"clips-{budget.size}"
+    # Other lengths have a folder of their own, as other sizes have.
+    frames = "" if wanted.length == 5 else f"x{wanted.length}"
+    clips = folder / f"clips-{budget.size}{frames}"
     prepare(
         read_dataset(videos / "manifest.csv", ReaderOptions()),
         clips,
         CutOptions(
-            length=LENGTH, size=budget.size, margin=MARGIN, alignment="clip", sampling="full"
+            length=wanted.length, size=budget.size, margin=MARGIN, alignment="clip", sampling="full"
         ),
         origin=f"{ORIGIN}; strength {wanted.strength:g}",
         processes=processes,

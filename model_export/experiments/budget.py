@@ -6,13 +6,24 @@ A budget is a TOML file. The ones that come with the package are named, ``small`
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, ValidationError, model_validator
 
+from model_export import networks
 from model_export.errors import TrainingError
 from model_export.training.augmentation import AugmentationConfig
-from model_export.training.config import OptimiserConfig, ScalingName, ScheduleConfig, Section
+from model_export.training.config import (
+    DataConfig,
+    InitConfig,
+    ModelConfig,
+    OptimiserConfig,
+    RunConfig,
+    ScalingName,
+    ScheduleConfig,
+    Section,
+)
 
 BUDGETS = Path(__file__).parent / "budgets"
 
@@ -52,6 +63,8 @@ class BenchmarkBudget(Section):
     segments: int = Field(3, ge=1)
     strength: float = Field(1.0, gt=0, le=1.5)
     seed: int = 0
+    length: int = Field(5, ge=1)
+    """Frames of a clip. Networks of fewer are measured on the middle ones."""
     ratios: tuple[float, float, float] = (0.6, 0.2, 0.2)
 
 
@@ -84,6 +97,69 @@ class Budget(Section):
                 f"the budget '{self.name}' says nothing of {architecture}, only of {known}"
             ) from None
 
+    def config(
+        self,
+        architecture: str,
+        stage: Stage,
+        *,
+        name: str,
+        seed: int,
+        folder: Path,
+        videos: Mapping[str, int | None],
+        weights: Path | None,
+    ) -> RunConfig:
+        """The run of one stage, on ``videos`` of the dataset in ``folder``, from ``weights`` on.
+        Raises ``TrainingError`` as ``model`` does, ``ValidationError`` for a stage that is no run.
+        """
+        model = self.model(architecture)
+        return RunConfig(
+            name=name,
+            seed=seed,
+            model=ModelConfig(
+                architecture=architecture,
+                options=model.options,
+                size=self.size,
+                length=stage.length,
+                scaling=model.scaling,
+            ),
+            data=DataConfig(
+                folder=folder,
+                videos=dict(videos),
+                twins=stage.twins,
+                clips_per_video=stage.clips_per_video,
+            ),
+            init=InitConfig(weights=weights, inflate=stage.inflate),
+            freeze=stage.freeze,
+            augmentation=stage.augmentation,
+            optimiser=stage.optimiser,
+            schedule=stage.schedule,
+            mask_weight=stage.mask_weight,
+            average=stage.average,
+        )
+
+    def check(self, architecture: str) -> None:
+        """See that every stage of a network is a run that can be trained, before hours are spent on
+        others. Raises ``TrainingError`` naming the stage and the key."""
+        model = self.model(architecture)
+        for stages, weights in ((model.stages, None), (model.transfer, Path("the source"))):
+            for stage in stages:
+                try:
+                    run = self.config(
+                        *(architecture, stage),
+                        name=stage.name,
+                        seed=0,
+                        folder=Path(),
+                        videos={"DF": None},
+                        weights=weights,
+                    ).model
+                    networks.check(architecture, (run.size, run.size), run.options, run.length)
+                except (ValidationError, TrainingError) as error:
+                    raise TrainingError(
+                        f"the budget '{self.name}', {architecture}, stage {stage.name}: "
+                        f"{_said(error)}"
+                    ) from error
+                weights = Path(stage.name)
+
 
 def load_budget(name_or_path: str) -> Budget:
     """A budget by its name or from a TOML file. Raises ``TrainingError`` naming what is wrong."""
@@ -97,8 +173,14 @@ def load_budget(name_or_path: str) -> Budget:
             f"'{name_or_path}' is neither a budget ({known}) nor a readable file"
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the budget"
-        raise TrainingError(f"{path}: {key}: {first['msg']}") from error
+        raise TrainingError(f"{path}: {_said(error)}") from error
     except ValueError as error:
         raise TrainingError(f"{path} is not TOML: {error}") from error
+
+
+def _said(error: ValidationError | TrainingError) -> str:
+    if isinstance(error, TrainingError):
+        return str(error)
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the budget"
+    return f"{key}: {first['msg']}"

@@ -102,7 +102,7 @@ def reproduce(
         chosen = load_budget(budget)
         names = [name.strip() for name in networks.split(",")] if networks else list(chosen.models)
         for name in names:
-            chosen.model(name)
+            chosen.check(name)
         folder = work or Path("runs") / chosen.name
         console.print(markdown(budget_table(chosen)), markup=False, soft_wrap=True)
         dataset = prepared_benchmark(

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from model_export.evaluation.methods import OPEN, TRAINED, in_words
 from model_export.evaluation.origin import stand_ins
 from model_export.evaluation.results import Result
-from model_export.experiments.plan import KNOWN, OPEN
 
 CHANCE = 0.5
-_COLUMNS = (*KNOWN, OPEN)
+_COLUMNS = (*TRAINED, OPEN)
 
 
 def draw_matrix(results: Sequence[Result], architecture: str, path: Path, origin: str) -> None:
@@ -69,8 +69,7 @@ def draw_open_domain(results: Sequence[Result], path: Path, origin: str) -> None
 
 
 def _training(result: Result) -> str:
-    text = f"{result.strategy} {'+'.join(result.trained_on)}"
-    return f"{text}→{'+'.join(result.transferred_to)}" if result.transferred_to else text
+    return f"{result.strategy} {in_words(result.trained_on, result.transferred_to)}"
 
 
 def _mean_auc(results: Sequence[Result], method: str) -> float:

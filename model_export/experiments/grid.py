@@ -2,8 +2,8 @@
 
 Methods that change the expression (F2F, NT) and methods that change the person (DF, FS, DFD) are
 combined: for every non-empty subset i of the first and j of the second a transfer and a merge
-are candidates. The text leaves open which of the two is the source of a transfer; here it is
-whichever the caller says, and every candidate's row names it.
+are candidates. The text leaves open which of the two is the source of a transfer; here it is i,
+and every candidate's row names it.
 
 The paper picks the best on the very domain it reports. That is an oracle. Here the choice is
 made on one half of the open domain's people and reported on the other; the oracle's figure stands
@@ -15,15 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
-from typing import Literal
 
 from model_export.errors import EvaluationError
+from model_export.evaluation.methods import EXPRESSION, IDENTITY
 from model_export.experiments.strategy import Strategy, from_scratch, transfer
-
-EXPRESSION = ("F2F", "NT")
-IDENTITY = ("DF", "DFD", "FS")
-
-Source = Literal["expression", "identity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +51,15 @@ class GridResult:
     oracle: Candidate
 
 
-def pairs(
-    expression: Sequence[str] = EXPRESSION, identity: Sequence[str] = IDENTITY
-) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Every non-empty subset i of ``expression`` with every non-empty subset j of ``identity``."""
-    return [(i, j) for i in _subsets(expression) for j in _subsets(identity)]
+def pairs() -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Every non-empty subset i of ``EXPRESSION`` with every non-empty subset j of ``IDENTITY``."""
+    return [(i, j) for i in _subsets(EXPRESSION) for j in _subsets(IDENTITY)]
 
 
-def strategies(
-    source: Source = "expression",
-    expression: Sequence[str] = EXPRESSION,
-    identity: Sequence[str] = IDENTITY,
-) -> Iterator[Strategy]:
+def strategies() -> Iterator[Strategy]:
     """The candidates: for every pair its transfer, then its merge."""
-    for i, j in pairs(expression, identity):
-        yield transfer(i, j) if source == "expression" else transfer(j, i)
+    for i, j in pairs():
+        yield transfer(i, j)
         yield from_scratch((*i, *j))
 
 

@@ -15,22 +15,22 @@ from rich.console import Console
 
 from model_export.data.prepared import PreparedDataset
 from model_export.evaluation.scores import ScoreTable, score_run
-from model_export.experiments.budget import Budget, ModelBudget, Stage
+from model_export.experiments.budget import Budget
 from model_export.experiments.strategy import Strategy
 from model_export.training.checkpoint import WEIGHTS, load_run
-from model_export.training.config import DataConfig, InitConfig, ModelConfig, RunConfig
 from model_export.training.run_folder import RunResult
 from model_export.training.trainer import train
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained strategy: its folder and what each of its own stages took, not those of the model
-    it started from."""
+    """A trained strategy: its folder, what each of its own stages took, and the model it started
+    from; None where that was random weights."""
 
     strategy: Strategy
     folder: Path
     stages: tuple[RunResult, ...]
+    source: Trained | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +47,26 @@ class Laboratory:
         """Train ``strategy`` and, before it, the model it starts from. Raises ``TrainingError``."""
         model = self.budget.model(architecture)
         start = strategy.start
-        weights = self.train(architecture, start, seed).folder if start else None
+        source = self.train(architecture, start, seed) if start else None
+        weights = source.folder if source else None
         results = []
         for stage in model.transfer if start else model.stages:
-            config = self._config(architecture, model, strategy, stage, seed, weights)
+            config = self.budget.config(
+                *(architecture, stage),
+                name=f"{architecture} {strategy}, {stage.name}",
+                seed=seed,
+                folder=self.dataset.folder,
+                videos=self.videos(strategy),
+                weights=weights,
+            )
             folder = self._place(architecture, strategy, seed) / stage.name
             results.append(train(config, folder, console=self.console))
             weights = folder
         assert weights is not None
-        return Trained(strategy, weights, tuple(results))
+        return Trained(strategy, weights, tuple(results), source)
 
-    def scores(self, architecture: str, strategy: Strategy, seed: int) -> ScoreTable:
-        """P(fake) of every test clip of every method, trained first where it is not yet."""
-        trained = self.train(architecture, strategy, seed)
+    def scores(self, trained: Trained) -> ScoreTable:
+        """P(fake) of every test clip of every method."""
         path = trained.folder / f"test-scores-{self._stamp(trained.folder)}.csv"
         if path.exists():
             return ScoreTable.load(path)
@@ -82,40 +89,6 @@ class Laboratory:
         """Forged training videos of each method: all from scratch, few in a transfer."""
         count = self.budget.few_shot if strategy.kind == "transfer" else None
         return dict.fromkeys(strategy.methods, count)
-
-    def _config(
-        self,
-        architecture: str,
-        model: ModelBudget,
-        strategy: Strategy,
-        stage: Stage,
-        seed: int,
-        weights: Path | None,
-    ) -> RunConfig:
-        return RunConfig(
-            name=f"{architecture} {strategy}, {stage.name}",
-            seed=seed,
-            model=ModelConfig(
-                architecture=architecture,
-                options=model.options,
-                size=self.budget.size,
-                length=stage.length,
-                scaling=model.scaling,
-            ),
-            data=DataConfig(
-                folder=self.dataset.folder,
-                videos=dict(self.videos(strategy)),
-                twins=stage.twins,
-                clips_per_video=stage.clips_per_video,
-            ),
-            init=InitConfig(weights=weights, inflate=stage.inflate),
-            freeze=stage.freeze,
-            augmentation=stage.augmentation,
-            optimiser=stage.optimiser,
-            schedule=stage.schedule,
-            mask_weight=stage.mask_weight,
-            average=stage.average,
-        )
 
     def _place(self, architecture: str, strategy: Strategy, seed: int) -> Path:
         return self.folder / architecture / strategy.slug / f"seed-{seed}"

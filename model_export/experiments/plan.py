@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from model_export.evaluation.methods import TRAINED
 from model_export.experiments.strategy import Strategy, from_scratch, transfer
-
-KNOWN = ("DF", "FS", "F2F", "NT", "DFD")
-"""The methods that are trained on; whatever else a dataset holds is the open domain."""
-
-OPEN = "DFW"
 
 
 def in_domain() -> list[Strategy]:
     """A model for each method: table 3 of WWW '21 and, on other methods, its table 4."""
-    return [from_scratch([method]) for method in KNOWN]
+    return [from_scratch([method]) for method in TRAINED]
 
 
 def merge_all() -> Strategy:
     """One model of all methods: table 5, table 6."""
-    return from_scratch(KNOWN)
+    return from_scratch(TRAINED)
 
 
 def transfer_from(source: str) -> Strategy:
     """One source to all other methods: from FS in table 5, from NT in table 6."""
-    return transfer([source], [method for method in KNOWN if method != source])
+    return transfer([source], [method for method in TRAINED if method != source])
 
 
 def arxiv_transfers() -> list[Strategy]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from model_export.evaluation.methods import in_words
+
 Kind = Literal["single", "merge", "transfer"]
 
 
@@ -37,8 +39,7 @@ class Strategy:
 
     def __str__(self) -> str:
         """As the papers write it: ``merge FS+NT``, ``transfer NT->DF+FS``."""
-        text = f"{self.kind} {'+'.join(self.sources)}"
-        return f"{text}->{'+'.join(self.targets)}" if self.targets else text
+        return f"{self.kind} {in_words(self.sources, self.targets)}"
 
     @property
     def slug(self) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from model_export.data.prepared import PreparedDataset
 from model_export.data.video import REAL
 from model_export.errors import EvaluationError
+from model_export.evaluation.methods import OPEN, TRAINED
 from model_export.evaluation.metrics import measure
 from model_export.evaluation.results import Cost, Result
 from model_export.evaluation.table import ScoreTable
 from model_export.experiments.grid import GridResult, OpenDomainScore, search, strategies
 from model_export.experiments.halves import balanced, halves
 from model_export.experiments.laboratory import Laboratory, Trained
-from model_export.experiments.plan import KNOWN, OPEN
 from model_export.experiments.strategy import Strategy
 
 DRAWS = 500
@@ -46,29 +46,29 @@ def run(
     """
     check(laboratory.dataset)
     results: list[Result] = []
-    costs: list[Cost] = []
+    costs: dict[Cost, None] = {}
+
+    def done(architecture: str, strategy: Strategy, number: int) -> ScoreTable:
+        trained = laboratory.train(architecture, strategy, number)
+        # Sources and candidates of the grid are shared: each training counts once.
+        costs.update(dict.fromkeys(_costs(architecture, trained, number)))
+        return laboratory.scores(trained)
+
     for place, (architecture, strategy, number) in enumerate(jobs, 1):
         tell(f"{place} of {len(jobs)}: {architecture}, {strategy}, seed {number}")
-        trained = laboratory.train(architecture, strategy, number)
-        costs += _costs(architecture, trained, number)
-        results += _results(
-            architecture, strategy, number, laboratory.scores(architecture, strategy, number)
-        )
+        results += _results(architecture, strategy, number, done(architecture, strategy, number))
     found = {}
     for architecture in grids:
-        grid = _search(laboratory, architecture, seed, tell)
+        found[architecture] = grid = _search(architecture, seed, done, tell)
         best = grid.chosen.strategy
-        table = laboratory.scores(architecture, best, seed)
-        results += [
-            _result(architecture, best, seed, _domain(halves(table)[1], OPEN), OPEN, named="grid")
-        ]
-        found[architecture] = grid
+        _, reported = _open_halves(done(architecture, best, seed))
+        results.append(_result(architecture, best, seed, reported, OPEN, named="grid"))
     return Outcome(tuple(results), tuple(costs), found)
 
 
 def check(dataset: PreparedDataset) -> None:
     """Raise ``EvaluationError`` where a method is missing that the tables are about."""
-    for part, methods in (("train", KNOWN), ("validation", KNOWN), ("test", (*KNOWN, OPEN))):
+    for part, methods in (("train", TRAINED), ("validation", TRAINED), ("test", (*TRAINED, OPEN))):
         there = {row.video.method for row in dataset.videos() if row.video.part == part}
         missing = [method for method in (*methods, REAL) if method not in there]
         if missing:
@@ -78,23 +78,34 @@ def check(dataset: PreparedDataset) -> None:
 
 
 def _search(
-    laboratory: Laboratory, architecture: str, seed: int, tell: Callable[[str], None]
+    architecture: str,
+    seed: int,
+    done: Callable[[str, Strategy, int], ScoreTable],
+    tell: Callable[[str], None],
 ) -> GridResult:
     candidates = list(strategies())
 
     def score(strategy: Strategy) -> OpenDomainScore:
         tell(f"grid, {candidates.index(strategy) + 1} of {len(candidates)}: {strategy}")
-        return open_domain_score(laboratory.scores(architecture, strategy, seed))
+        return open_domain_score(done(architecture, strategy, seed))
 
     return search(candidates, score)
 
 
 def open_domain_score(table: ScoreTable) -> OpenDomainScore:
     """F1 on the half of the open domain to choose by, on the other half, and on the whole."""
-    whole = balanced(_domain(table, OPEN))
-    first, second = halves(whole)
+    whole, (first, second) = _open_domain(table), _open_halves(table)
     videos = (_forged_videos(first), _forged_videos(second), _forged_videos(whole))
     return OpenDomainScore(_f1(first), _f1(second), _f1(whole), videos)
+
+
+def _open_domain(table: ScoreTable) -> ScoreTable:
+    return balanced(_domain(table, OPEN))
+
+
+def _open_halves(table: ScoreTable) -> tuple[ScoreTable, ScoreTable]:
+    """The half of the open domain that the grid's choice is made on, and the one reported."""
+    return halves(_open_domain(table))
 
 
 def _results(
@@ -124,7 +135,10 @@ def _result(
     )
 
 
-def _costs(architecture: str, trained: Trained, seed: int) -> Iterable[Cost]:
+def _costs(architecture: str, trained: Trained, seed: int) -> Iterator[Cost]:
+    """Of every stage, those of the model it started from first."""
+    if trained.source is not None:
+        yield from _costs(architecture, trained.source, seed)
     for stage in trained.stages:
         yield Cost(
             architecture=architecture,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model_export.data.prepared import PreparedDataset
 from model_export.data.video import PARTS, REAL
+from model_export.evaluation.methods import OPEN, TRAINED
 from model_export.evaluation.rendering import Table, markdown, marked, write_table
 from model_export.evaluation.results import Result, save_results
 from model_export.evaluation.tables import write_tables
@@ -14,7 +15,6 @@ from model_export.experiments.budget import Budget, Stage
 from model_export.experiments.figures import draw_matrix, draw_open_domain
 from model_export.experiments.grid import Candidate, GridResult
 from model_export.experiments.ordering import Comparison, compare, verdict
-from model_export.experiments.plan import KNOWN, OPEN
 from model_export.experiments.strategy import Kind
 from model_export.experiments.suite import Outcome
 
@@ -141,7 +141,7 @@ def _page(
 
 def _videos(dataset: PreparedDataset) -> Table:
     rows = []
-    for method in (REAL, *KNOWN, OPEN):
+    for method in (REAL, *TRAINED, OPEN):
         videos = [dataset.videos(part, [method]) for part in PARTS]
         rows.append((method, *(f"{len(v)} ({sum(e.clips for e in v)})" for v in videos)))
     failed = sum(row.status != "ok" for row in dataset.rows)
@@ -196,13 +196,13 @@ def _open_domain(results: Sequence[Result], architecture: str) -> Mapping[Kind, 
     """AUC by seed of the three models of table 6."""
     wanted: dict[Kind, tuple[str, ...]] = {
         "single": ("FS",),
-        "merge": tuple(sorted(KNOWN)),
+        "merge": tuple(sorted(TRAINED)),
         "transfer": ("NT",),
     }
     found: dict[Kind, dict[int, float]] = {kind: {} for kind in wanted}
     for each in results:
         for kind, sources in wanted.items():
-            targets = len(each.transferred_to) in (0, len(KNOWN) - 1)
+            targets = len(each.transferred_to) in (0, len(TRAINED) - 1)
             if (
                 (each.architecture, each.strategy, each.method_tested) == (architecture, kind, OPEN)
                 and each.trained_on == sources

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from model_export.data.video import REAL, LabelledVideo
 from model_export.errors import DataError
+from model_export.files import replace_bytes
 from model_export.synthetic.forging import Recording, finish, forge_segment
 from model_export.synthetic.jobs import Job
 from model_export.synthetic.methods import METHODS
@@ -83,14 +83,10 @@ def _rows(job: Job, missing: Sequence[LabelledVideo], failed: tuple[str, str] | 
 
 def write(path: Path, data: bytes) -> None:
     """Write a file, whole or not at all. Raises ``DataError`` naming it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        replace_bytes(path, data)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _make(workshop: Workshop, job: Job, videos: Sequence[LabelledVideo]) -> None:

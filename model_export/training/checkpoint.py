@@ -22,6 +22,7 @@ from torch import Tensor
 from model_export import networks
 from model_export.detector import Detector
 from model_export.errors import TrainingError
+from model_export.files import replacing
 from model_export.training.config import ModelConfig, RunConfig
 
 WEIGHTS = "weights.safetensors"
@@ -59,7 +60,15 @@ def load_run(folder: Path) -> tuple[Detector, RunConfig]:
 
 def build_model(config: ModelConfig) -> Detector:
     """The network that ``config`` describes, new. Raises ``TrainingError``."""
-    return networks.build(config.architecture, (config.size, config.size), config.options)
+    size = (config.size, config.size)
+    return networks.build(config.architecture, size, config.options, config.length)
+
+
+def check_model(config: ModelConfig) -> None:
+    """See whether clips of that size and length pass through the network that ``config`` describes,
+    without building it. Raises ``TrainingError``."""
+    size = (config.size, config.size)
+    networks.check(config.architecture, size, config.options, config.length)
 
 
 def load_weights(model: Detector, weights: Mapping[str, Tensor], source: str) -> None:
@@ -106,23 +115,13 @@ def under_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
     return {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all. Raises ``OSError``."""
-    part = _part(path)
-    part.write_text(text)
-    part.replace(path)
-
-
 def replace_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write arrays and ``state`` (as JSON) as one file, whole or not at all. Raises ``OSError``."""
-    part = _part(path)
-    try:
-        save_file(dict(tensors), part, {_STATE: json.dumps(state)})
-        part.replace(path)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part:
+        try:
+            save_file(dict(tensors), part, {_STATE: json.dumps(state)})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -141,7 +140,3 @@ def read_state(path: Path) -> dict[str, Any]:
             return state
     except (OSError, SafetensorError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read: {error}") from error
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")

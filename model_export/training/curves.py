@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from model_export.files import replacing
 from model_export.training.logs import Row
 
 CURVES = "curves.png"
@@ -26,6 +26,5 @@ def draw_curves(rows: Sequence[Row], best: int, folder: Path) -> None:
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
-    part = folder / f".{CURVES}.part"
-    figure.savefig(part, format="png", dpi=110)
-    os.replace(part, folder / CURVES)
+    with replacing(folder / CURVES) as part:
+        figure.savefig(part, format="png", dpi=110)

@@ -53,6 +53,14 @@ class World:
             return module.no_sync()
         return nullcontext()
 
+    def total(self, count: int) -> int:
+        """The sum of what each process counts."""
+        if self.size == 1:
+            return count
+        value = torch.tensor(count, device=self.device)
+        distributed.all_reduce(value)
+        return int(value)
+
     def any(self, *flags: bool) -> list[bool]:
         """Each flag, whether any process has it set: all go the same way."""
         if self.size == 1:
@@ -66,6 +74,7 @@ class World:
 def joined_world() -> Iterator[World]:
     """This process among those that ``torchrun`` or ``spawn`` started; alone otherwise."""
     size, place = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_RANK", 0))
+    _require_gpus(place + 1)
     device = torch.device("cuda", place) if torch.cuda.is_available() else torch.device("cpu")
     if size == 1:
         yield World(0, 1, device)
@@ -82,8 +91,10 @@ def joined_world() -> Iterator[World]:
 def spawn(devices: int, function: Callable[..., object], *arguments: object) -> None:
     """Run ``function(*arguments)`` in as many processes as there are devices, which join one world.
 
-    All are ended when one fails. Raises ``TrainingError`` with what the first one said.
+    All are ended when one fails. Raises ``TrainingError`` with what the first one said, and for
+    more devices than there are GPUs.
     """
+    _require_gpus(devices)
     server = fork_server("model_export.training.trainer")
     messages = server.SimpleQueue()
     told = (devices, _free_port(), messages, function, arguments)
@@ -132,6 +143,15 @@ def _member(
     except ModelExportError as error:
         messages.put(str(error))
         raise SystemExit(1) from None
+
+
+def _require_gpus(devices: int) -> None:
+    there = torch.cuda.device_count()
+    if torch.cuda.is_available() and devices > there:
+        raise TrainingError(
+            f"{devices} devices need as many GPUs, and there {'is' if there == 1 else 'are'} "
+            f"{there}: ask for at most so many"
+        )
 
 
 def _free_port() -> int:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from model_export.detector import Detector
 from model_export.errors import TrainingError
+from model_export.networks import NETWORKS
 from model_export.training.checkpoint import WEIGHTS, build_model, load_weights, read_tensors
 from model_export.training.config import ModelConfig, RunConfig
 from model_export.training.inflation import inflate
@@ -24,6 +25,7 @@ def initial_model(config: RunConfig) -> Detector:
     if config.init.weights is not None:
         load_weights(model, _weights(config.init.weights, config.model), str(config.init.weights))
     if config.init.inflate:
+        _require_single_frames(config.init.weights)
         inflate(model)
     return model
 
@@ -39,6 +41,19 @@ def initial_sha256(config: RunConfig) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise TrainingError(f"init.weights: {path} cannot be read: {error.strerror}") from error
+
+
+def _require_single_frames(weights: Path | None) -> None:
+    """What a network of clips has learned in its gates, inflating it would throw away. A file alone
+    does not say what it was trained on."""
+    if weights is None or not weights.is_dir():
+        return
+    model = read_record(weights).config.model
+    length = model.length or NETWORKS[model.architecture].detector.clip_length
+    if length != 1:
+        raise TrainingError(
+            f"init.inflate: {weights} was trained on clips of {length} frames, not on single ones"
+        )
 
 
 def _weights(path: Path, ours: ModelConfig) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from model_export.training.checkpoint import replace_text
+from model_export.files import replace_text
 
 LOG = "log.csv"
 

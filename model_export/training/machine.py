@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
 import torch
@@ -29,10 +30,12 @@ def repeatable(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn what a machine lacks into ``TrainingError``."""
+    """Turn what a machine lacks into ``TrainingError``: room in ``folder``, or a GPU's memory."""
     try:
         yield
     except OSError as error:
+        if not _concerns(error, folder):
+            raise
         raise TrainingError(
             f"{folder} cannot be written: {error.strerror or error}. What was written before is "
             "kept; make room and run the same command again to go on from there"
@@ -41,3 +44,12 @@ def explained(folder: Path) -> Iterator[None]:
         raise TrainingError(
             "the GPU's memory is too small: lower schedule.batch, raise schedule.accumulate"
         ) from error
+
+
+def _concerns(error: OSError, folder: Path) -> bool:
+    """Whether it was ``folder`` that could not be written: workers, sockets and whatever else a run
+    reads fail with an ``OSError`` too. One without a path is of TensorBoard's writer, if the disk
+    is full: nothing else is written."""
+    if isinstance(error.filename, str):
+        return Path(error.filename).resolve().is_relative_to(folder.resolve())
+    return error.errno in (ENOSPC, EDQUOT, EFBIG)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model_export.data.prepared import Preparation
 from model_export.errors import TrainingError
-from model_export.training.checkpoint import replace_text
+from model_export.files import replace_text
 from model_export.training.config import RunConfig
 from model_export.training.logs import Row
 

@@ -54,6 +54,10 @@ from model_export.training.validation import validate
 CHECKPOINT_SECONDS = 60.0
 """At most so much work is lost when a run is killed."""
 
+MOST_SKIPPED = 30
+"""Steps in a row that fp16 may skip: so many halvings bring any scale of losses below 1, and where
+gradients still overflow the network is lost."""
+
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -71,6 +75,7 @@ def train(
     disk or Ctrl-C, saying what was kept, and ``DataError`` for a dataset that does not do.
     """
     with joined_world() as world, repeatable(world.device), explained(folder):
+        checkpoint.check_model(config.model)
         sources = open_sources(config, world.rank, world.size)
         if world.first:
             open_folder(folder, sources.record)
@@ -109,6 +114,7 @@ class _Run:
         self.penalised = [each for each in model.penalised() if each.requires_grad]
         self.optimiser = build_optimiser(self.parameters, config.optimiser)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=config.precision == "fp16")
+        self.skipped = 0
         self.steps = config.schedule.epochs * sources.steps
         self.at = Position()
         self.best: Best | None = None
@@ -152,7 +158,8 @@ class _Run:
     def _step(self, group: Sequence[Batch]) -> float:
         """One step of the optimiser on the batches of ``group``. Returns their mean loss."""
         at, optimiser, device = self.at, self.config.optimiser, self.world.device
-        clips, before = sum(len(batch) for batch in group), at.tally.loss
+        own, before = sum(len(batch) for batch in group), at.tally.loss
+        clips = self.world.total(own)
         rate = rate_at(at.step, self.steps, optimiser.rate, self.config.schedule)
         self.optimiser.zero_grad(set_to_none=True)
         for place, batch in enumerate(group):
@@ -165,9 +172,11 @@ class _Run:
                 loss = outcome.loss
                 if outcome.mask_loss is not None:
                     loss = loss + self.config.mask_weight * outcome.mask_loss
-                self.scaler.scale(loss * (len(batch) / clips)).backward()
+                # Each clip weighs the same, in a small last batch too; devices are averaged over.
+                share = self.world.size * len(batch) / clips
+                self.scaler.scale(loss * share).backward()
             at.tally.add(there, outcome)
-        mean_loss = (at.tally.loss - before) / clips
+        mean_loss = (at.tally.loss - before) / own
         self.scaler.unscale_(self.optimiser)
         add_penalty(self.penalised, optimiser.l2)
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
@@ -177,9 +186,9 @@ class _Run:
         for parameters in self.optimiser.param_groups:
             parameters["lr"] = rate
         self.scaler.step(self.optimiser)
-        self.scaler.update()
+        self._update_scale()
         at.batch, at.step = at.batch + len(group), at.step + 1
-        at.samples += clips * self.world.size
+        at.samples += clips
         if self.config.average is not None:
             follow(self.kept.model, self.objective.model, self.config.average, at.step)
         return mean_loss
@@ -192,6 +201,18 @@ class _Run:
                 f"epoch {self.at.epoch}, step {self.at.step + 1}: loss {loss}, gradient {norm} at "
                 f"a learning rate of {rate:g}. {self._kept()} Lower optimiser.rate or set "
                 "optimiser.clip_norm, for a run of its own"
+            )
+
+    def _update_scale(self) -> None:
+        """Of losses under fp16; it falls where a step was skipped."""
+        before = self.scaler.get_scale()
+        self.scaler.update()
+        self.skipped = self.skipped + 1 if self.scaler.get_scale() < before else 0
+        if self.skipped == MOST_SKIPPED:
+            raise TrainingError(
+                f"epoch {self.at.epoch}, step {self.at.step + 1}: the gradients of {self.skipped} "
+                f"steps in a row were too large for fp16, and none was taken. {self._kept()} Set "
+                "precision to bf16 or fp32, or lower optimiser.rate, for a run of its own"
             )
 
     def _pause(self, loss: float) -> None:

@@ -1,26 +1,58 @@
-"""Content negotiation: JSON is all there is, so it only has to be seen whether it is wanted."""
+"""Content negotiation: which of the forms that a path answers in the caller wants most."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from fastapi import Request
 
 from service.errors import NotAcceptable
 
-_MATCHES = {"application/json": 2, "application/*": 1, "*/*": 0}
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
 
 
-def json_accepted(accept: str) -> bool:
-    """Whether an ``Accept`` header admits ``application/json``; the most specific range decides."""
-    best, wanted = -1, False
+def negotiate(accept: str, offers: Sequence[str]) -> str | None:
+    """The offer with the highest quality in an ``Accept`` header (RFC 9110, 12.5.1), the first of
+    equals; None where it admits none. No header admits everything."""
+    if not accept:
+        return offers[0]
+    ranges = _ranges(accept)
+    best = max(offers, key=lambda offer: _quality(offer, ranges))
+    return best if _quality(best, ranges) > 0 else None
+
+
+def accepted(request: Request, *offers: str) -> str:
+    """The form to answer this request in. Raises ``NotAcceptable``."""
+    chosen = negotiate(",".join(request.headers.getlist("accept")), offers)
+    if chosen is None:
+        raise NotAcceptable(f"This path answers in {' or '.join(offers)} only.")
+    return chosen
+
+
+async def require_json(request: Request) -> None:
+    """Dependency of routes that answer in JSON."""
+    accepted(request, JSON)
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    ranges = {}
     for part in accept.lower().split(","):
         kind, *parameters = (piece.strip() for piece in part.split(";"))
-        rank = _MATCHES.get(kind, -1)
-        if rank > best:
-            best, wanted = rank, _quality(parameters) > 0
-    return wanted
+        ranges[kind] = _weight(parameters)
+    return ranges
 
 
-def _quality(parameters: list[str]) -> float:
+def _quality(offer: str, ranges: dict[str, float]) -> float:
+    """The most specific range that holds the offer decides."""
+    for kind in (offer, offer.split("/")[0] + "/*", "*/*"):
+        if kind in ranges:
+            return ranges[kind]
+    return 0.0
+
+
+def _weight(parameters: list[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
@@ -29,10 +61,3 @@ def _quality(parameters: list[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
-
-
-async def require_json(request: Request) -> None:
-    """Dependency of routes that answer in JSON."""
-    accept = ",".join(request.headers.getlist("accept"))
-    if accept and not json_accepted(accept):
-        raise NotAcceptable("This path answers in application/json only.")

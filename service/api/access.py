@@ -7,10 +7,10 @@ caller.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
-import traceback
 import uuid
 
 from starlette.datastructures import Headers
@@ -18,14 +18,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import problems
-from service.errors import ServiceError
+from service.errors import NotReady, ServiceError
+from service.logs import origin
 from service.metrics import Metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 """What an ``X-Request-ID`` must look like to be taken over from the caller."""
 
 CLIENT_CLOSED = 499
-"""Logged and counted, never sent: the client went away before its answer."""
+"""Logged and counted, never sent: the client went away before its answer was whole."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -44,53 +45,75 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
-        request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
-        status, sent = CLIENT_CLOSED, 0
-
-        async def watched(message: Message) -> None:
-            nonlocal status, sent
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
-                message = {**message, "headers": headers}
-            else:
-                sent += len(message.get("body", b""))
-            await send(message)
-
+        exchange = _Exchange(scope, receive, send)
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
-            pass
+            exchange.status = CLIENT_CLOSED
+        except asyncio.CancelledError:
+            # Nothing but a server that has waited long enough for its end cancels a request.
+            await exchange.fail(NotReady("stopping"))
         except Exception as error:
-            _log.error("failed", extra={"fields": {"request_id": request_id} | _origin(error)})
-            if status == CLIENT_CLOSED:
-                problem = ServiceError("Something failed inside the service.")
-                await problems.response(problem, request_id)(scope, receive, watched)
+            failed = {"request_id": exchange.request_id} | origin(error)
+            _log.error("failed", extra={"fields": failed})
+            await exchange.fail(ServiceError("Something failed inside the service."))
         finally:
-            seconds = time.perf_counter() - started
-            method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-            route = getattr(scope.get("route"), "path", None) or "unmatched"
-            self._metrics.request(method, route, status, seconds)
-            fields = {
-                "request_id": request_id,
-                "method": method,
-                "route": route,
-                "status": status,
-                "bytes": sent,
-                "ms": round(seconds * 1000, 1),
-            }
+            fields = exchange.fields()
+            self._metrics.request(
+                str(fields["method"]), str(fields["route"]), exchange.status, exchange.seconds()
+            )
             _log.info("request", extra={"fields": fields})
 
 
-def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+class _Exchange:
+    """One request and its answer, counted as they pass."""
 
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._started = time.perf_counter()
+        self._received = self._sent = 0
+        given = Headers(scope=scope).get("x-request-id", "")
+        self.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self._state = scope.setdefault("state", {})
+        self._state["request_id"] = self.request_id
+        self._begun = False
+        self.status = CLIENT_CLOSED
 
-def _origin(error: Exception) -> dict[str, str]:
-    """Type and place of an exception, without its text."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "unknown"
-    return {"exception": type(error).__name__, "at": place}
+    async def receive(self) -> Message:
+        """Pass on what comes."""
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on what goes, with the request's id."""
+        if message["type"] == "http.response.start":
+            self._begun, self.status = True, message["status"]
+            ours = (b"x-request-id", self.request_id.encode())
+            message = {**message, "headers": [*message.get("headers", []), ours]}
+        else:
+            self._sent += len(message.get("body", b""))
+        await self._send(message)
+
+    async def fail(self, error: ServiceError) -> None:
+        """Answer with an error, if nothing was answered yet."""
+        if not self._begun:
+            await problems.response(error, self.request_id)(self._scope, self._receive, self.send)
+
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.perf_counter() - self._started
+
+    def fields(self) -> dict[str, object]:
+        """What is logged of it."""
+        method = self._scope["method"]
+        return {
+            "request_id": self.request_id,
+            "method": method if method in _METHODS else "OTHER",
+            "route": getattr(self._scope.get("route"), "path", None) or "unmatched",
+            "status": self.status,
+            "key": self._state.get("key"),
+            "bytes_in": self._received,
+            "bytes": self._sent,
+            "ms": round(self.seconds() * 1000, 1),
+        }

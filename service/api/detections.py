@@ -1,28 +1,32 @@
-"""``POST /v1/detections``: a video in, its report out."""
+"""``POST /v1/detections``: a video in; its report, a stream of events, or a job out."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
-from starlette.requests import ClientDisconnect
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from service import errors
+from service.admission import Admission, Place
 from service.api import problems
-from service.api.accept import require_json
+from service.api.accept import JSON, NDJSON, SSE, accepted
+from service.api.body import SCHEMA, Body
+from service.api.caller import owner
 from service.api.examples import REPORT
+from service.api.jobs import JobState, path, show
+from service.api.prefer import RESPOND_ASYNC, respond_async
+from service.api.presence import while_connected
 from service.api.query import DetectionQuery
-from service.api.readiness import require_ready
-from service.engine import Engine, Event, Finished, Media
+from service.api.stream import EventStream
+from service.engine import DetectionOptions, Engine, Readiness
+from service.jobs import Jobs
 from service.metrics import Metrics
 from service.report import Report, Timing
-from service.settings import Limits
-from service.sources.upload import receive
+from service.settings import Settings
+from service.work import Work
 
 _RAISES = (
     errors.MalformedRequest,
@@ -45,120 +49,146 @@ _RAISES = (
     errors.NotReady,
 )
 
-_BYTES = {"type": "string", "format": "binary", "minLength": 1}
+EVENTS = {"schema": {"$ref": "#/components/schemas/StreamedEvent"}}
 
-_BODY = {
-    "required": True,
-    "description": "The video: the one part `file` of a form, or the bytes themselves.",
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "properties": {"file": _BYTES},
-                "additionalProperties": False,
-            }
+_TEXT = {"schema": {"type": "string"}}
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The report, or as the caller accepts it, a stream of events",
+        "content": {JSON: {"example": REPORT}, NDJSON: EVENTS, SSE: EVENTS},
+        "headers": {
+            "Server-Timing": {"description": "Milliseconds spent in each stage; JSON only"} | _TEXT
         },
-        "video/*": {"schema": _BYTES},
-        "application/octet-stream": {"schema": _BYTES},
+    },
+    202: {
+        "description": "The job that the video became, with `Prefer: respond-async`",
+        "model": JobState,
+        "headers": {
+            "Location": {"description": "Path of the job"} | _TEXT,
+            "Preference-Applied": {"description": "`respond-async`"} | _TEXT,
+        },
     },
 }
 
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`respond-async`: answer with a job once the video has arrived (RFC 7240)",
+    "schema": {"type": "string"},
+}
 
-def router(engine: Engine, limits: Limits, metrics: Metrics) -> APIRouter:
+
+class Detections:
+    """Takes videos in and starts the work on them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        readiness: Callable[[], Readiness],
+        admission: Admission,
+        jobs: Jobs,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self._engine, self._readiness = engine, readiness
+        self._admission, self._jobs, self._metrics = admission, jobs, metrics
+        self._limits, self._beat = settings.limits, settings.server.heartbeat_seconds
+        self._prefix = settings.root_path
+
+    async def answer(self, query: DetectionQuery, request: Request) -> Response:
+        """All that headers tell is judged before a byte of the body is read."""
+        form = accepted(request, JSON, NDJSON, SSE)
+        options = query.options(self._readiness())
+        body = Body(request, self._admission.largest)
+        place = self._admission.admit(request.state.caller, body.announced)
+        try:
+            if form == JSON and respond_async(request):
+                return await self._later(request, body, place, options)
+            work = await self._begin(request, body, place, options)
+        except BaseException:
+            place.release()
+            raise
+        if form == JSON:
+            return await self._report(request, work)
+        return await self._stream(request, work, form)
+
+    async def _begin(
+        self,
+        request: Request,
+        body: Body,
+        place: Place,
+        options: DetectionOptions,
+        ended: Callable[[], None] = lambda: None,
+    ) -> Work:
+        """Read the body and start the work; the media live no longer than that."""
+        media, received = await body.read(place, self._limits)
+
+        def over() -> None:
+            place.release()
+            ended()
+
+        return Work(
+            self._engine.detect(media, options),
+            request.state.request_id,
+            received=received,
+            finished=partial(self._metrics.detection, received=received),
+            ended=over,
+        )
+
+    async def _report(self, request: Request, work: Work) -> Response:
+        try:
+            outcome = await while_connected(request.receive, work.end())
+        finally:
+            await work.cancel()
+        if outcome.error is not None:
+            raise outcome.error
+        timing = {"Server-Timing": _server_timing(work.received, outcome.timing)}
+        return Response(outcome.report, media_type=JSON, headers=timing)
+
+    async def _stream(self, request: Request, work: Work, form: str) -> Response:
+        """What fails before there is anything to tell is an ordinary problem."""
+        try:
+            await while_connected(request.receive, work.begun(self._beat))
+            if work.outcome and work.outcome.error and work.progress is None:
+                raise work.outcome.error
+        except BaseException:
+            await work.cancel()
+            raise
+        return EventStream(work, form, beat=self._beat, own=True)
+
+    async def _later(
+        self, request: Request, body: Body, place: Place, options: DetectionOptions
+    ) -> Response:
+        job = self._jobs.open(owner(request))
+        try:
+            ended = partial(self._jobs.ended, job)
+            job.work = await self._begin(request, body, place, options, ended)
+        except BaseException:
+            self._jobs.drop(job)
+            raise
+        headers = {"Location": path(self._prefix, job), "Preference-Applied": RESPOND_ASYNC}
+        return Response(show(job, job.work), 202, headers, media_type=JSON)
+
+
+def router(detections: Detections) -> APIRouter:
     """The route that scores videos."""
     routes = APIRouter(tags=["detections"])
-
-    async def admit() -> None:
-        """Turn a request away before its body is read: the place for all back-pressure."""
-        require_ready(engine)
 
     @routes.post(
         "/v1/detections",
         summary="Score a video",
         response_model=Report,
-        dependencies=[Depends(require_json), Depends(admit)],
-        responses=problems.responses(*_RAISES)
-        | {
-            200: {
-                "content": {"application/json": {"example": REPORT}},
-                "headers": {
-                    "Server-Timing": {
-                        "description": "Milliseconds spent in each stage",
-                        "schema": {"type": "string"},
-                    }
-                },
-            }
-        },
-        openapi_extra={"requestBody": _BODY},
+        responses=problems.responses(*_RAISES) | _ANSWERS,
+        openapi_extra={"requestBody": SCHEMA, "parameters": [_PREFER]},
     )
     async def detect(query: Annotated[DetectionQuery, Query()], request: Request) -> Response:
-        options = query.options(engine.readiness())
-        started = time.perf_counter()
-        media = await _media(request, limits)
-        received = time.perf_counter() - started
-        report = await _while_connected(request, engine.detect(media, options))
-        metrics.detection(report, received)
-        return Response(
-            report.model_dump_json(),
-            media_type="application/json",
-            headers={
-                "Cache-Control": "no-store",
-                "Server-Timing": _server_timing(received, report.timing),
-            },
-        )
+        return await detections.answer(query, request)
 
     return routes
 
 
-async def _media(request: Request, limits: Limits) -> Media:
-    """Read the body."""
-    headers = request.headers
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise errors.UnsupportedMediaType("A body with a Content-Encoding is not read.")
-    length = headers.get("content-length")
-    bodiless = length is None and "transfer-encoding" not in headers
-    async with aclosing(request.stream()) as chunks:
-        upload = await receive(
-            chunks,
-            content_type=headers.get("content-type", ""),
-            content_length=0 if bodiless else int(length) if length else None,
-            limit=limits.bytes,
-            seconds=limits.upload_seconds,
-        )
-    return Media(upload.data, upload.sha256)
-
-
-async def _while_connected(request: Request, events: AsyncIterator[Event]) -> Report:
-    """The report at the end of the events; the work is dropped when the client goes away."""
-    work = asyncio.create_task(_report(events))
-    gone = asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientDisconnect
-        return work.result()
-    finally:
-        work.cancel()
-        gone.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
-
-
-async def _report(events: AsyncIterator[Event]) -> Report:
-    report = None
-    async for event in events:
-        if isinstance(event, Finished):
-            report = event.report
-    if report is None:
-        raise RuntimeError("the engine ended without a report")
-    return report
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _server_timing(received: float, timing: Timing) -> str:
-    stages: dict[str, Any] = {"receive": received} | timing.model_dump()
+def _server_timing(received: float, timing: Timing | None) -> str:
+    stages: dict[str, Any] = {"receive": received} | (timing.model_dump() if timing else {})
     return ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in stages.items())

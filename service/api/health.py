@@ -7,10 +7,8 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from service import __version__
 from service.api import problems
-from service.api.readiness import require_ready
-from service.engine import Engine
+from service.api.readiness import Look, require_ready
 from service.errors import NotReady
 
 
@@ -34,16 +32,8 @@ class Ready(BaseModel):
     waiting: int
 
 
-class Server(BaseModel):
-    """What serves here."""
-
-    name: str
-    version: str
-    extensions: list[str]
-
-
-def router(engine: Engine) -> APIRouter:
-    """The probes, open to everybody, and the name of the service."""
+def router(look: Look) -> APIRouter:
+    """The probes, open to everybody."""
     routes = APIRouter(tags=["health"])
     not_ready = problems.responses(NotReady)
 
@@ -54,16 +44,12 @@ def router(engine: Engine) -> APIRouter:
     @routes.get("/v2/health/ready", summary="Can videos be scored", responses=not_ready)
     @routes.get("/health", summary="Same as /v2/health/ready", responses=not_ready)
     async def ready() -> Ready:
-        state = require_ready(engine)
+        state = require_ready(look())
         return Ready(
             provider=state.provider,
             fallback=any(model.fallback for model in state.models),
             running=state.running,
             waiting=state.waiting,
         )
-
-    @routes.get("/v2", summary="Name and version of the service")
-    async def server() -> Server:
-        return Server(name="deepfake-service", version=__version__, extensions=[])
 
     return routes

@@ -1,15 +1,16 @@
-"""Which models are served, and what is known about each."""
+"""What serves here: the service, its models, and what is known about each."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from service import __version__
 from service.api import problems
 from service.api.accept import require_json
-from service.api.readiness import require_models, require_ready
+from service.api.readiness import Look, require_models, require_ready
 from service.classifier.contract import INPUT_NAME, PROBABILITY_NAME, Metric, OperatingPoint
-from service.engine import Engine, Readiness, Rule, ServedEnsemble, ServedModel
+from service.engine import Readiness, Rule, ServedEnsemble, ServedModel
 from service.errors import NotAcceptable, NotFound, NotReady
 
 
@@ -78,6 +79,14 @@ class Models(BaseModel):
     ensembles: tuple[EnsembleOut, ...]
 
 
+class Server(BaseModel):
+    """What serves here."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
 class Tensor(BaseModel):
     """One input or output of a model; -1 is any size."""
 
@@ -103,7 +112,7 @@ class ModelReady(BaseModel):
     ready: bool = True
 
 
-def router(engine: Engine) -> APIRouter:
+def router(look: Look) -> APIRouter:
     """The routes that tell of models."""
     routes = APIRouter(tags=["models"])
     by_name = problems.responses(NotFound, NotReady)
@@ -115,21 +124,25 @@ def router(engine: Engine) -> APIRouter:
         responses=problems.responses(NotAcceptable, NotReady),
     )
     async def models() -> Models:
-        state = require_models(engine)
+        state = require_models(look())
         return Models(
             default=state.default,
             models=tuple(ModelOut.of(model, state.default) for model in state.models),
             ensembles=tuple(EnsembleOut.of(each, state.default) for each in state.ensembles),
         )
 
+    @routes.get("/v2", summary="Name and version of the service")
+    async def server() -> Server:
+        return Server(name="deepfake-service", version=__version__, extensions=[])
+
     @routes.get("/v2/models/{name}", summary="Inputs and outputs of a model", responses=by_name)
     async def model(name: str) -> Metadata:
-        return _metadata(require_models(engine), name)
+        return _metadata(require_models(look()), name)
 
     @routes.get("/v2/models/{name}/ready", summary="Can this model score", responses=by_name)
     async def model_ready(name: str) -> ModelReady:
-        _metadata(require_models(engine), name)
-        require_ready(engine)
+        _metadata(require_models(look()), name)
+        require_ready(look())
         return ModelReady(name=name)
 
     return routes

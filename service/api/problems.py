@@ -18,6 +18,7 @@ from service.errors import (
     MethodNotAllowed,
     NotFound,
     ServiceError,
+    Unauthorized,
     UnsupportedMediaType,
 )
 
@@ -28,7 +29,7 @@ UPLOAD_TYPES = "multipart/form-data, video/*, application/octet-stream"
 _RETRY_AFTER = 5.0
 """Seconds, where an error asks to try again and does not say when."""
 
-_RETRY_STATUS = {503}
+_RETRY_STATUS = {429, 503}
 
 
 class Problem(BaseModel):
@@ -90,6 +91,8 @@ def response(
     if error.retry_after is not None or error.status in _RETRY_STATUS:
         seconds = _RETRY_AFTER if error.retry_after is None else error.retry_after
         sent["Retry-After"] = str(math.ceil(seconds))
+    if isinstance(error, Unauthorized):
+        sent["WWW-Authenticate"] = 'Bearer realm="deepfake-service"'
     if isinstance(error, UnsupportedMediaType):
         sent |= {"Accept": UPLOAD_TYPES, "Accept-Encoding": "identity"}
     return JSONResponse(

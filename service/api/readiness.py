@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from service.engine import Engine, Readiness
+from collections.abc import Callable
+
+from service.engine import Readiness
 from service.errors import NotReady
 
+Look = Callable[[], Readiness]
+"""Tells the state now."""
 
-def require_ready(engine: Engine) -> Readiness:
-    """The engine's state. Raises ``NotReady`` naming what is missing where it cannot score."""
-    state = engine.readiness()
+
+def require_ready(state: Readiness) -> Readiness:
+    """The same. Raises ``NotReady`` naming what is missing where nothing can be scored."""
     if state.draining:
         raise NotReady("draining: what was taken is finished, nothing new is taken")
     if not state.ready:
@@ -16,10 +20,9 @@ def require_ready(engine: Engine) -> Readiness:
     return state
 
 
-def require_models(engine: Engine) -> Readiness:
-    """The engine's state once it has models, ready or not. Without any, nobody can say which
-    names exist: raises ``NotReady``."""
-    state = engine.readiness()
+def require_models(state: Readiness) -> Readiness:
+    """The same once there are models, ready or not. Without any, nobody can say which names
+    exist: raises ``NotReady``."""
     if not state.models and not state.ready:
         raise _not_ready(state)
     return state

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -164,47 +164,68 @@ class _Form:
         self._ended = True
 
 
-async def receive(
-    chunks: AsyncIterator[bytes],
-    *,
-    content_type: str,
-    content_length: int | None,
-    limit: int,
-    seconds: float,
-) -> Upload:
-    """Read a raw body or the ``file`` part of a form, at most ``limit`` bytes of media.
+class Receiver:
+    """Reads one raw body, or the ``file`` part of one form.
 
-    Raises ``UnsupportedMediaType``, ``TooLarge`` (before the first byte where
-    ``content_length`` tells), ``SlowBody`` past ``seconds``, ``EmptyBody`` and
-    ``MalformedRequest``.
+    What the headers alone tell is refused here, before the first byte: raises
+    ``UnsupportedMediaType``, ``TooLarge``, ``EmptyBody`` and ``MalformedRequest``.
     """
-    if content_length == 0:
-        raise EmptyBody("The request holds no media byte.")
-    kind, options = parse_options_header(content_type)
-    buffer = _Buffer(limit)
-    sink: _Sink = buffer
-    if kind == b"multipart/form-data":
-        sink = _Form(options.get(b"boundary"), buffer, limit)
-    elif not _is_raw(kind):
-        raise UnsupportedMediaType(
-            "Send multipart/form-data with a part named 'file', or the bytes of the video as "
-            "video/* or application/octet-stream."
-        )
-    allowance = FRAMING if sink is not buffer else 0
-    if content_length is not None and content_length > limit + allowance:
-        raise _too_large(limit)
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in chunks:
-                sink.write(chunk)
-        sink.close()
-        return buffer.upload()
-    except TimeoutError as error:
-        raise SlowBody(f"The body did not arrive within {seconds:g} seconds.") from error
-    finally:
-        # A form and its parser refer to each other: without this the bytes would stay until the
-        # next garbage collection.
-        buffer.release()
+
+    def __init__(self, *, content_type: str, content_length: int | None, limit: int) -> None:
+        if content_length == 0:
+            raise EmptyBody("The request holds no media byte.")
+        kind, options = parse_options_header(content_type)
+        self._buffer = _Buffer(limit)
+        self._sink: _Sink = self._buffer
+        if kind == b"multipart/form-data":
+            self._sink = _Form(options.get(b"boundary"), self._buffer, limit)
+        elif not _is_raw(kind):
+            raise UnsupportedMediaType(
+                "Send multipart/form-data with a part named 'file', or the bytes of the video as "
+                "video/* or application/octet-stream."
+            )
+        allowance = FRAMING if self._sink is not self._buffer else 0
+        if content_length is not None and content_length > limit + allowance:
+            raise _too_large(limit)
+
+    async def read(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        seconds: float,
+        idle_seconds: float,
+        arrived: Callable[[int], None] = lambda size: None,
+    ) -> Upload:
+        """Read to the end; ``arrived`` is told the size of every chunk before it is kept, and may
+        raise. Raises ``TooLarge``, ``EmptyBody``, ``MalformedRequest``, and ``SlowBody`` past
+        ``seconds`` in all or ``idle_seconds`` without a byte."""
+        try:
+            async with asyncio.timeout(seconds):
+                async for chunk in _without_pauses(chunks, idle_seconds):
+                    arrived(len(chunk))
+                    self._sink.write(chunk)
+            self._sink.close()
+            return self._buffer.upload()
+        except TimeoutError as error:
+            raise SlowBody(f"The body did not arrive within {seconds:g} seconds.") from error
+        finally:
+            # A form and its parser refer to each other: without this the bytes would stay until
+            # the next garbage collection.
+            self._buffer.release()
+
+
+async def _without_pauses(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(seconds) as pause:
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            if pause.expired():
+                raise SlowBody(f"The body paused for {seconds:g} seconds.") from None
+            raise
+        yield chunk
 
 
 def _is_raw(kind: bytes) -> bool:

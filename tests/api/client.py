@@ -31,6 +31,7 @@ async def client(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://service") as session,
     ):
+        await app.state.lifecycle.started()
         yield session
 
 

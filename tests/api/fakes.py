@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 
 from service.api.examples import REPORT
-from service.engine import DetectionOptions, Event, Finished, Media, Progress, Readiness
+from service.engine import (
+    DetectionOptions,
+    Event,
+    Finished,
+    Media,
+    Progress,
+    Readiness,
+    SegmentScored,
+)
+from service.errors import NotReady
 from service.report import Report
+
+EXAMPLE = Report.model_validate(REPORT)
+SEGMENT = SegmentScored(1, EXAMPLE.faces[0].segments[0])
 
 
 class FakeEngine:
-    """Answers with the example report of the bytes it was given, or fails as told."""
+    """Tells ``told``, waits until the gate, if any, is open, tells ``then``, and answers with the
+    example report of the bytes it was given, or fails as told."""
 
     def __init__(
         self,
         *,
         error: Exception | None = None,
         readiness: Readiness | None = None,
-        seconds: float = 0.0,
+        told: Sequence[Event] = (Progress(0.0, 1.0, 0),),
+        gate: threading.Event | None = None,
+        then: Sequence[Event] = (),
+        reload_error: Exception | None = None,
     ) -> None:
-        self.error = error
+        self.error, self.reload_error = error, reload_error
         self.state = readiness or Readiness(ready=True)
-        self.seconds = seconds
+        self.told, self.gate, self.then = told, gate, then
         self.asked: list[tuple[Media, DetectionOptions]] = []
         self.events: list[str] = []
 
@@ -38,21 +55,32 @@ class FakeEngine:
 
     async def reload(self) -> None:
         self.events.append("reload")
+        if self.reload_error is not None:
+            raise self.reload_error
 
     def readiness(self) -> Readiness:
         return self.state
 
     async def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:
         self.asked.append((media, options))
-        yield Progress(0.0, 1.0, 0)
         try:
-            await asyncio.sleep(self.seconds)
+            for event in self.told:
+                yield event
+            if self.gate is not None:
+                await self._pass(self.gate)
+            for event in self.then:
+                yield event
         except asyncio.CancelledError:
             self.events.append("cancelled")
             raise
         if self.error is not None:
             raise self.error
-        example = Report.model_validate(REPORT)
         received = {"sha256": hashlib.sha256(media.data).hexdigest(), "bytes": len(media.data)}
-        media_info = example.media.model_copy(update=received)
-        yield Finished(example.model_copy(update={"media": media_info}))
+        media_info = EXAMPLE.media.model_copy(update=received)
+        yield Finished(EXAMPLE.model_copy(update={"media": media_info}))
+
+    async def _pass(self, gate: threading.Event) -> None:
+        while not gate.is_set():
+            if "stop" in self.events:
+                raise NotReady("stopping")
+            await asyncio.sleep(0.005)

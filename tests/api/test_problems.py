@@ -17,7 +17,9 @@ from tests.api.fakes import FakeEngine
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/v1/limits/", "/v1/detections/x", "/%2e%2e/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/v1/limits/", "/v1/detections/x/y", "/%2e%2e/x"]
+)
 async def test_unknown_paths(path: str) -> None:
     async with client(FakeEngine()) as session:
         problem(await session.get(path), 404, "not_found")

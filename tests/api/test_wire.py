@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
-from collections.abc import Callable
 
 import httpx
 import pytest
 
 from service.logs import JsonFormatter
-from service.server import config
+from service.server import Server
 from service.settings import Settings
 from tests.api.client import OCTETS, settings
 from tests.api.fakes import FakeEngine
-from tests.api.wire import connected, read_all, served
-
-POST = b"POST /v1/detections HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
-MEGABYTE = b"x" * 2**20
-
-
-def code(answer: bytes) -> str:
-    """The problem's code in a whole HTTP answer."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"application/problem+json" in head
-    return str(json.loads(body)["code"])
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 5
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return holds()
+from tests.api.wire import MEGABYTE, POST, code, connected, eventually, read_all, served
 
 
 def test_a_client_that_sends_all_first_still_reads_the_refusal() -> None:
@@ -96,7 +79,7 @@ def test_a_client_that_leaves_in_mid_body_is_no_failure(caplog: pytest.LogCaptur
 
 
 def test_a_client_that_leaves_stops_the_work(caplog: pytest.LogCaptureFixture) -> None:
-    engine = FakeEngine(seconds=60)
+    engine = FakeEngine(gate=threading.Event())
     with caplog.at_level(logging.INFO), served(Settings(), engine) as port:
         with connected(port) as connection:
             connection.sendall(POST + b"Content-Length: 3\r\n\r\nxyz")
@@ -140,7 +123,7 @@ async def test_forwarded_headers_are_believed_from_trusted_proxies_only(
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    chosen = config(Settings(trusted_proxies=trusted), FakeEngine(), "127.0.0.1", 0)
+    chosen = Server(Settings(trusted_proxies=trusted), FakeEngine(), "127.0.0.1", 0).config
     chosen.load()
     scope = {
         "type": "http",
@@ -164,4 +147,4 @@ async def test_forwarded_headers_are_believed_from_trusted_proxies_only(
 def test_headers_without_end_are_cut_off() -> None:
     with served(Settings(), FakeEngine()) as port, connected(port) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 40_000)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")

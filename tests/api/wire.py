@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import uvicorn
-
 from service.engine import Engine
-from service.server import config
+from service.server import Server
 from service.settings import Settings
+
+POST = b"POST /v1/detections HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
+MEGABYTE = b"x" * 2**20
 
 
 @contextmanager
 def served(settings: Settings, engine: Engine) -> Iterator[int]:
     """The port on which the app answers."""
-    server = uvicorn.Server(config(settings, engine, "127.0.0.1", 0))
+    server = Server(settings, engine, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -46,3 +48,18 @@ def read_all(connection: socket.socket) -> bytes:
     while piece := connection.recv(65536):
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def code(answer: bytes) -> str:
+    """The problem's code in a whole HTTP answer."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    return str(json.loads(body)["code"])
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether it does so within seconds."""
+    deadline = time.monotonic() + 5
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()

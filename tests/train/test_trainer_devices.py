@@ -13,7 +13,7 @@ import torch
 
 from model_export.errors import TrainingError
 from model_export.training import trainer
-from model_export.training.checkpoint import WEIGHTS, load_run
+from model_export.training.checkpoint import WEIGHTS, build_model, load_run
 from model_export.training.config import RunConfig
 from model_export.training.distributed import spawn
 from tests.unit.model_export.training.tiny import TINY_CLRNET, tiny_dataset, tiny_run
@@ -30,13 +30,22 @@ def fail(name: str) -> None:
     raise TrainingError(f"{name} cannot be")
 
 
-def test_two_processes_average_their_gradients_and_write_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("batch", "steps"),
+    [
+        (4, 6),
+        (16, 2),  # Of the 24 clips of an epoch, one process sees 16 and the other 8.
+    ],
+)
+def test_two_processes_average_their_gradients_and_write_once(
+    batch: int, steps: int, tmp_path: Path
+) -> None:
     data = tiny_dataset(tmp_path / "data")
     # Adam does not mind the size of gradients; beside a penalty it shows.
     common: dict[str, Any] = {
         "model": {**TINY_CLRNET, "length": 1},
         "optimiser__l2": 0.1,
-        "schedule__batch": 4,
+        "schedule__batch": batch,
         "schedule__epochs": 2,
     }
     shared = tiny_run(data, **common)
@@ -44,10 +53,14 @@ def test_two_processes_average_their_gradients_and_write_once(tmp_path: Path) ->
     spawn(2, train_without_chance, shared, tmp_path / "shared")
     train_without_chance(alone, tmp_path / "alone")
     ours, theirs = (load_run(tmp_path / name)[0].state_dict() for name in ("shared", "alone"))
+    torch.manual_seed(alone.seed)
+    start = build_model(alone.model).state_dict()
     for name, values in ours.items():
         torch.testing.assert_close(values, theirs[name], atol=2e-5, rtol=1e-4)
+    moved = max(float((values - start[name]).abs().max()) for name, values in ours.items())
+    assert moved > 1e-2, "what stands still agrees with everything"
     results = [json.loads((tmp_path / n / "result.json").read_text()) for n in ("shared", "alone")]
-    assert [(each["steps"], each["samples"]) for each in results] == [(6, 48)] * 2
+    assert [(each["steps"], each["samples"]) for each in results] == [(steps, 48)] * 2
     with (tmp_path / "shared" / "log.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     assert len(list((tmp_path / "shared" / "tensorboard").iterdir())) == 1

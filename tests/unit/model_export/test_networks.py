@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model_export.backbone import Backbone
 from model_export.errors import TrainingError
-from model_export.networks import NAMES, NETWORKS, build
+from model_export.networks import NAMES, NETWORKS, build, check
 from model_export.outputs import Output, RealSigmoid, Sigmoids, Softmax
 from tests.networks import BACKBONE, SMALL, small
 from tests.networks import one_thread as one_thread
@@ -151,6 +151,18 @@ def test_frames_that_are_too_small_are_refused(
 ) -> None:
     with pytest.raises(TrainingError, match=f"{size}x{size}.*{architecture}|{architecture}.*small"):
         build(architecture, (size, size), options)
+
+
+@pytest.mark.parametrize("architecture", NAMES)
+def test_clips_of_a_length_that_a_network_does_not_take_are_refused(architecture: str) -> None:
+    size, options = SMALL[architecture].size, SMALL[architecture].options
+    check(architecture, (size, size), options)
+    if NETWORKS[architecture].detector.clip_length > 1:
+        check(architecture, (size, size), options, 3)
+        return
+    for attempt in (check, build):
+        with pytest.raises(TrainingError, match=f"{architecture}: a single-frame model .* not 3"):
+            attempt(architecture, (size, size), options, 3)
 
 
 def test_options_reach_the_network() -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_export.errors import EvaluationError
+from model_export.evaluation.costs import cost_table
 from model_export.evaluation.metrics import Counts, Estimate, Measures
 from model_export.evaluation.papers import LABELS, METHOD, PUBLISHED, TABLES
 from model_export.evaluation.rendering import Table, comma_separated, latex, markdown, write_table
 from model_export.evaluation.results import Cost, Result, load_results, save_results
-from model_export.evaluation.tables import comparison, cost_table, write_tables
+from model_export.evaluation.tables import comparison, write_tables
 from model_export.networks import NAMES
 from tests.shared import SHARED, needs_shared
 
@@ -189,9 +191,20 @@ def test_stand_ins_are_called_stand_ins_everywhere(name: str, render: object) ->
     assert "synthetic stand-ins" not in render(comparison(name, results, REAL_DATA))
 
 
-def test_another_figure_can_be_asked_for() -> None:
-    table = comparison("www21-table4", [_result("DF", 0.5)], REAL_DATA, figure="recall")
-    assert any("Ours: recall of forged" in note for note in table.notes)
+def test_balanced_accuracy_can_be_asked_for() -> None:
+    told = _result("DF", 0.5)
+    told = replace(told, measures=replace(told.measures, balanced_accuracy=Estimate(0.625)))
+    table = comparison("www21-table4", [told], SYNTHETIC, figure="balanced_accuracy")
+    assert table.title.endswith("WWW '21), balanced accuracy: ours on synthetic stand-ins")
+    assert _row(table, "CLRNet, ours on synthetic stand-ins")["DF"] == "62.50"
+    assert any("Ours: balanced accuracy (50 where" in note for note in table.notes)
+
+
+def test_what_the_grids_cell_is_of_stands_under_its_table_alone() -> None:
+    remarks = {name: comparison(name, [], REAL_DATA).notes[2:] for name in TABLES}
+    (remark,) = remarks.pop("www21-table6")
+    assert "half of DFW's people on which the choice was not made" in remark
+    assert not any(remarks.values())
 
 
 def test_results_of_several_levels_are_refused() -> None:
@@ -201,35 +214,62 @@ def test_results_of_several_levels_are_refused() -> None:
         comparison("www21-table4", [clips, videos], REAL_DATA)
 
 
-def test_cost() -> None:
+def _cost(
+    trained_on: tuple[str, ...], to: tuple[str, ...] = (), seed: int = 0, **changes: Any
+) -> Cost:
+    """Ten epochs of a minute each."""
+    strategy = "transfer" if to else "merge" if len(trained_on) > 1 else "single"
+    given = {"architecture": "clrnet", "seconds_per_epoch": 60.0, "epochs": 10, "stage": ""}
+    return Cost(
+        strategy=strategy,
+        trained_on=trained_on,
+        transferred_to=to,
+        seed=seed,
+        samples_per_epoch=1000,
+        **(given | changes),
+    )
+
+
+def test_a_transfer_costs_what_its_source_did_as_well() -> None:
     costs = [
-        Cost("clrnet", "merge", MERGED, (), seed, 1000, 60.0 + 20 * seed, 30, "clips")
-        for seed in (0, 1)
+        *(_cost(MERGED, seed=seed, seconds_per_epoch=60.0 + 20 * seed) for seed in (0, 1)),
+        _cost(("FS",), stage="frames"),
+        _cost(("FS",), stage="clips", seconds_per_epoch=120.0),
+        _cost(("FS",), ("DF",), epochs=5),
+        _cost(("FS",), ("DF",), epochs=5),  # Told twice: by a job and by the grid.
+        _cost(("NT",), ("DF",), architecture="meso4"),
     ]
-    costs.append(Cost("xception", "transfer", ("FS",), ("DF",), 0, 320, 6.0, 10))
     table = cost_table(costs, SYNTHETIC)
+    each = ("1000", "60.0")
     assert table.rows == (
+        ("CLRNet, published", "merge", "", "", "", "2016", "", "", ""),
+        ("CLRNet, published", "transfer", "", "", "", "498", "", "", ""),
         (
-            *("clrnet", "merge", "DF+DFD+F2F+FS+NT", "clips"),
-            *("1000±0", "70.0±14.1", "30±0", "35.0±7.1", "2016"),
+            *("clrnet", "merge", "DF+DFD+F2F+FS+NT", ""),
+            *("1000±0", "70.0±14.1", "10±0", "11.7±2.4", "11.7±2.4"),
         ),
-        ("xception", "transfer", "FS → DF", "", "320", "6.0", "10", "1.0", ""),
+        ("clrnet", "single", "FS", "frames", *each, "10", "10.0", ""),
+        ("clrnet", "single", "FS", "clips", "1000", "120.0", "10", "20.0", "30.0"),
+        ("clrnet", "transfer", "FS->DF", "", *each, "5", "5.0", "35.0"),
+        ("clrnet", "all", "3 trainings", "", "", "", "", "58.3", ""),
+        ("meso4", "transfer", "NT->DF", "", *each, "10", "10.0", "–"),
+        ("meso4", "all", "1 trainings", "", "", "", "", "10.0", ""),
     )
     assert "synthetic stand-ins" in table.title
 
 
 def test_markdown_csv_and_latex(tmp_path: Path) -> None:
-    table = Table("A & B", ("method", "x_1"), (("a|b", "99.2±0.1"), ("50 %", "–")), ("A note.",))
+    table = Table("A & B", ("method", "x_1"), (("a|b", "99.2±0.1"), ("50 %", "–")), ("A->B.",))
     assert markdown(table).splitlines() == [
         *("**A & B**", "", "| method | x_1 |", "| --- | --- |", r"| a\|b | 99.2±0.1 |"),
-        *("| 50 % | – |", "", "A note."),
+        *("| 50 % | – |", "", "A->B."),
     ]
     read = list(csv.reader(comma_separated(table).splitlines()))
     assert read == [
-        *(["A & B: method", "x_1"], ["a|b", "99.2±0.1"], ["50 %", "–"], ["A note."]),
+        *(["A & B: method", "x_1"], ["a|b", "99.2±0.1"], ["50 %", "–"], ["A->B."]),
     ]
     text = latex(table)
-    assert r"\caption{A \& B. A note.}" in text
+    assert r"\caption{A \& B. A-\textgreater{}B.}" in text
     assert r"a|b & 99.2$\pm$0.1 \\" in text
     assert r"50 \% & -- \\" in text
     assert r"method & x\_1 \\" in text
@@ -242,7 +282,8 @@ def test_markdown_csv_and_latex(tmp_path: Path) -> None:
 
 def test_all_tables_are_written(tmp_path: Path) -> None:
     paths = write_tables([_result("DF", 0.5)], [], REAL_DATA, tmp_path)
-    assert len(paths) == 3 * (len(TABLES) + 1)
+    assert len(paths) == 3 * (2 * len(TABLES) + 1)
+    assert "balanced accuracy" in (tmp_path / "www21-table6-balanced-accuracy.md").read_text()
     assert "51.12±0.1" in (tmp_path / "www21-table4.tex").read_text().replace(r"$\pm$", "±")
 
 

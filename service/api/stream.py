@@ -1,0 +1,49 @@
+"""An answer that comes in pieces, as the work goes on."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.api import events
+from service.api.presence import while_connected
+from service.work import Work
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    # Asks nginx, and proxies that follow it, to pass every event on at once.
+    "X-Accel-Buffering": "no",
+}
+
+
+class EventStream(Response):
+    """Follows a work to its end, with a sign of life every ``beat`` seconds.
+
+    ``own`` says that the work is done for this client alone: it ends when the client goes.
+    """
+
+    def __init__(self, work: Work, form: str, *, beat: float, own: bool) -> None:
+        super().__init__(media_type=form, headers=HEADERS)
+        # A body without an end in sight has no length.
+        del self.headers["content-length"]
+        self._work, self._form, self._beat, self._own = work, form, beat, own
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Raises ``ClientDisconnect``."""
+        try:
+            await while_connected(receive, self._stream(send))
+        finally:
+            if self._own:
+                await self._work.cancel()
+
+    async def _stream(self, send: Send) -> None:
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+        async for event in self._work.follow(self._beat):
+            await self._send(send, events.told(event, self._work.progress, self._form))
+        outcome = await self._work.end()
+        await self._send(send, events.last(outcome, self._work.request_id, self._form))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, send: Send, piece: bytes) -> None:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})

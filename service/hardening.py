@@ -1,0 +1,41 @@
+"""What the process does to keep media in its memory, and nowhere else."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import resource
+import stat
+import sys
+
+_PR_SET_DUMPABLE = 4
+
+_log = logging.getLogger("service")
+
+
+def forbid_dumps() -> None:
+    """No core dump, which would hold media, and no debugger of the same user.
+
+    A process that is not dumpable cannot be attached to, nor its memory be read through /proc, by
+    others of its own user.
+    """
+    # Linux takes 1, not 0, to also mean handlers behind a pipe.
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def warn_of_lost_logs() -> None:
+    """Where no file may be written, a log that goes to a file is empty: say so where it is seen."""
+    forbidden = resource.getrlimit(resource.RLIMIT_FSIZE)[0] == 0
+    if forbidden and _is_file(sys.stderr.fileno()) and not _is_file(sys.stdout.fileno()):
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.getLogger().handlers[0].formatter)
+        warning = "the log is lost: it goes to a file, and the size of files is limited to 0"
+        record = _log.makeRecord(_log.name, logging.WARNING, "", 0, warning, (), None)
+        handler.handle(record)
+
+
+def _is_file(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)

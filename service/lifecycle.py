@@ -1,0 +1,94 @@
+"""Start, drain, reload and stop of one service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+
+from service.admission import Admission
+from service.engine import Engine, Readiness
+from service.errors import ModelError
+from service.jobs import Jobs
+from service.logs import origin
+
+_LOOK_SECONDS = 0.05
+"""How often a draining service looks whether it is done."""
+
+_log = logging.getLogger("service")
+
+
+class Lifecycle:
+    """Takes an engine, and the requests in front of it, through their life."""
+
+    def __init__(self, engine: Engine, admission: Admission, jobs: Jobs) -> None:
+        self._engine, self._admission, self._jobs = engine, admission, jobs
+        self._starting: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    def readiness(self) -> Readiness:
+        """The engine's state; a service that drains says so before its engine does."""
+        state = self._engine.readiness()
+        return replace(state, draining=state.draining or self._admission.closed)
+
+    def start(self) -> None:
+        """Begin to load; until that is done, readiness names what is missing."""
+        self._starting = asyncio.create_task(self._start())
+
+    async def started(self) -> None:
+        """Wait until loading is over, however it went."""
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+
+    def reload(self) -> None:
+        """Begin to load the models anew; the log tells how it went."""
+        busy = any(task and not task.done() for task in (self._starting, self._reloading))
+        if not busy and not self._admission.closed:
+            self._reloading = asyncio.create_task(self._reload())
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new videos; wait until those taken are scored, and until results of jobs have
+        been fetched, but no longer than this. Then cancel what is left."""
+        self._admission.closed = True
+        _log.info("draining", extra={"fields": {"held": self._admission.held}})
+        until = time.monotonic() + seconds
+        # Looking now and then is simpler than being told by everything that may end.
+        while time.monotonic() < until and (self._admission.held or self._jobs.unfetched):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
+        cut_off = {"held": self._admission.held, "unfetched": self._jobs.unfetched}
+        _log.info("drained", extra={"fields": cut_off})
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Cancel what runs and release everything; again does nothing."""
+        if self._stopped:
+            return
+        self._stopped = self._admission.closed = True
+        for task in (self._starting, self._reloading):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        await self._engine.stop()
+
+    async def _start(self) -> None:
+        try:
+            await self._engine.start()
+        except Exception as error:
+            _log.critical("start failed", extra={"fields": origin(error)})
+
+    async def _reload(self) -> None:
+        _log.info("reloading")
+        try:
+            await self._engine.reload()
+        except ModelError as error:
+            _log.error("reload failed", extra={"fields": {"reason": str(error)}})
+        except Exception as error:
+            _log.error("reload failed", extra={"fields": origin(error)})
+        else:
+            models = [
+                {"name": model.contract.name, "sha256": model.sha256}
+                for model in self._engine.readiness().models
+            ]
+            _log.info("reloaded", extra={"fields": {"models": models}})

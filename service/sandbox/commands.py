@@ -1,0 +1,12 @@
+"""What the parent tells a nursery, and what a child's exit code tells the parent."""
+
+from __future__ import annotations
+
+import struct
+
+COMMAND = struct.Struct(">cIB")
+"""``FORK`` (its socket comes along) or ``SIGNAL``, the child's number, the signal."""
+FORK, SIGNAL = b"F", b"S"
+
+OUT_OF_MEMORY = 3
+"""Exit code of a child that had not even the memory to say so."""
