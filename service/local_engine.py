@@ -16,8 +16,9 @@ from service.extraction import ExtractionLimits
 from service.faces.tracking import TrackerSettings
 from service.registry import Registry
 from service.run import Run
+from service.sandbox.extraction import Extraction
 from service.sandbox.job import Job
-from service.sandbox.workers import Extraction, Workers
+from service.sandbox.workers import Workers
 from service.settings import Settings
 from service.slots import Place, Slots
 from service.sources.source import Memory

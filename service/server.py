@@ -131,4 +131,5 @@ def run(settings: Settings, host: str, port: int) -> None:
     hardening.warn_of_lost_logs()
     from service.local_engine import LocalEngine
 
-    Server(settings, LocalEngine(settings), host, port).run()
+    metrics = Metrics()
+    Server(settings, LocalEngine(settings, metrics.batch), host, port, metrics).run()

@@ -39,6 +39,7 @@ REPORT: dict[str, Any] = {
         "notice": "unknown",
         "provider": "CPUExecutionProvider",
         "detector": "mtcnn",
+        "fallback": False,
     },
     "media": {
         "sha256": _SHA256,
@@ -53,6 +54,8 @@ REPORT: dict[str, Any] = {
     },
     "coverage": {
         "sampling": "full",
+        "start": 0.0,
+        "end": 10.0,
         "frames_in_video": 250,
         "frames_decoded": 250,
         "frames_damaged": 0,

@@ -189,7 +189,7 @@ async def test_a_failed_or_abandoned_detection_frees_its_slot(
     await engine.stop()
 
 
-async def test_cancelling_twice_leaves_no_thread_behind(model: Path, lit_video: bytes) -> None:
+async def test_cancelling_twice_leaves_nothing_behind(model: Path, lit_video: bytes) -> None:
     engine = LocalEngine(settings_for(model, concurrency=1))
     await engine.start()
     task = asyncio.create_task(_last(engine, lit_video))
@@ -202,7 +202,8 @@ async def test_cancelling_twice_leaves_no_thread_behind(model: Path, lit_video: 
         await task
     assert time.monotonic() - began < 2, "a client that has left must not hold its slot"
     assert engine.readiness().running == 0
-    assert engine._threads._work_queue.empty()
+    assert engine._workers.alive == 0
+    assert all(member.batcher.pending == 0 for member in engine._registry.models())
     assert isinstance(await _last(engine, media.numbered_video(10)), Finished)
     await engine.stop()
 

@@ -125,9 +125,7 @@ async def test_a_new_file_takes_over_and_old_requests_finish(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("broken", [b"", b"not a model", None])
-async def test_a_bad_file_never_replaces_a_good_model(
-    tmp_path: Path, broken: bytes | None
-) -> None:
+async def test_a_bad_file_never_replaces_a_good_model(tmp_path: Path, broken: bytes | None) -> None:
     path = written(tmp_path / "a.onnx", version="1")
     async with registry(ModelSettings(path=path)) as served:
         if broken is None:
