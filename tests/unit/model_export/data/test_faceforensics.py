@@ -268,8 +268,11 @@ def test_people_are_divided_so_that_the_parts_get_what_is_wanted(
     homes = draw_people([*fakes, *reals], wanted, seed=0)
     assert homes == draw_people([*reals, *fakes[::-1]], wanted, seed=0)
     assert Counter(homes.values()) == {"train": 6, "validation": 3, "test": 3}
+    few = {"train": (2, 1), "validation": (1, 1), "test": (1, 1)}  # Many divisions give that.
+    enough = draw_people([*fakes, *reals], few, seed=0)
     met, noise = people_module._met, np.random.default_rng(0)
     # Another machine rounds otherwise: where two places are equally good, that must not decide.
     monkeypatch.setattr(people_module, "_met", lambda *of: met(*of) + noise.uniform(-1e-12, 1e-12))
     for _ in range(5):
         assert homes == draw_people([*fakes, *reals], wanted, seed=0)
+        assert enough == draw_people([*fakes, *reals], few, seed=0)
