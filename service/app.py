@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.admission import Admission
-from service.api import detections, health, jobs, limits, models, problems, scrape
+from service.api import detections, docs, health, jobs, limits, models, problems, scrape
 from service.api.access import Access
 from service.api.caller import require_key
 from service.api.events import StreamedEvent
@@ -61,7 +61,8 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
-        redoc_url=None,
+        openapi_url=None,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         # A redirect would echo the Host header and hide a wrong path.
         redirect_slashes=False,
     )
@@ -80,6 +81,8 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
     app.include_router(limits.router(settings.limits), dependencies=[known])
     app.include_router(health.router(look))
     app.include_router(problems.router())
+    if settings.server.docs:
+        app.include_router(docs.router(app.openapi))
     if settings.metrics and not settings.server.metrics_port:
         app.include_router(scrape.router(metrics), dependencies=_scrapers(settings, keys))
     problems.install(app)

@@ -17,7 +17,7 @@ from service.engine import DetectionOptions, Event, Finished, Media
 from service.errors import ModelError, ServiceError, TooLarge
 from service.progress import download_bar, progress_bar
 from service.report import Report
-from service.settings import Settings
+from service.settings import AuthSettings, Settings
 
 app = typer.Typer(
     help="Find likely deepfakes: which faces, at which seconds, how sure.",
@@ -153,6 +153,23 @@ def fetch_detector(
         _errors.print(f"[red]Not fetched[/red]: {error}")
         raise typer.Exit(1) from error
     typer.echo(path)
+
+
+@app.command()
+def key(name: Annotated[str, typer.Argument(help="Whose key it is; logs show this name.")]) -> None:
+    """Make an API key. It is shown this once: the service needs to know its hash alone."""
+    from service.auth import entry, new_key
+
+    made = new_key()
+    setting = entry(name, made)
+    try:
+        AuthSettings(keys=[setting])
+    except ValidationError:
+        _errors.print("[red]Bad name[/red]: up to 64 of a-z, 0-9, '.', '_' and '-'")
+        raise typer.Exit(2) from None
+    typer.echo(made)
+    _errors.print("Add to DEEPFAKE_AUTH__KEYS, a JSON list:", style="dim")
+    typer.echo(f'"{setting}"')
 
 
 def _settings(model: Path | None) -> Settings:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from model_export.data.naming import is_url, some
+from model_export.data.naming import is_url, shown, some
 from model_export.data.reading import Collection, LeftOut, Reading
 from model_export.data.split import Proof, prove_disjoint, require_classes
 from model_export.data.video import PARTS, REAL, LabelledVideo, Part
@@ -158,7 +158,7 @@ def _parts_table(rows: Iterable[Row]) -> Table:
     for row in rows:
         table.add_row(
             row.part,
-            Text(row.method),
+            Text(shown(row.method)),
             f"{row.videos:,}",
             "" if row.gigabytes is None else f"{row.gigabytes:.2f}",
             f"{row.people:,}",
@@ -177,11 +177,11 @@ def _collections_table(collections: Iterable[Collection]) -> Table:
         missing = some(place.missing) or (f"{lacks:,}" if lacks > 0 else "")
         expected = "" if place.expected is None else f"{place.expected:,}"
         table.add_row(
-            Text(place.name, overflow="fold"),
-            Text(place.method),
+            Text(shown(place.name), overflow="fold"),
+            Text(shown(place.method)),
             f"{place.found:,}",
             expected,
-            Text(missing, overflow="fold"),
+            Text(shown(missing), overflow="fold"),
         )
     return table
 
@@ -199,11 +199,11 @@ def _left_out_table(left_out: Iterable[LeftOut]) -> Table:
         table.add_row(
             reason,
             f"{len(files):,}",
-            Text(", ".join(f"{method} {count:,}" for method, count in methods.items())),
-            Text(some(os.path.basename(file.location) for file in files)),
+            Text(shown(", ".join(f"{method} {count:,}" for method, count in methods.items()))),
+            Text(shown(some(os.path.basename(file.location) for file in files))),
         )
     return table
 
 
 def _say(console: Console, sentence: str, style: str | None = None) -> None:
-    console.print(sentence, style=style, markup=False, soft_wrap=True)
+    console.print(shown(sentence), style=style, markup=False, soft_wrap=True)

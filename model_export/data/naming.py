@@ -44,6 +44,12 @@ def some(names: Iterable[str], most: int = 3) -> str:
     return ", ".join(listed[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def shown(text: str) -> str:
+    """Text with file names in it as any terminal can show it: names are bytes, and those that are
+    not UTF-8 stand in Python's text as halves of characters, which cannot be printed."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def compressed(base: Path, compression: Compression) -> Path:
     """Where FaceForensics++ keeps the videos of one compression; c0 is called ``raw`` by some
     versions of its script."""

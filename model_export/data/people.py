@@ -21,6 +21,10 @@ STARTS = 8
 NOTHING = 1e-4
 """What a part counts that has no video of a class: far less than any that has one."""
 
+BETTER = 1e-9
+"""What a division must gain to count as better. Equally good ones differ by the rounding of
+logarithms, which is not the same on every machine; others by far more."""
+
 Counts = NDArray[np.float64]
 
 
@@ -31,7 +35,7 @@ def draw_people(
     (real, forged) videos. A part holds a video if it has all of its people, at most two.
 
     Hill climbing from random divisions: one person is moved at a time while that helps. The same
-    ``seed`` and videos give the same parts.
+    ``seed`` and videos give the same parts on every machine.
     """
     people = sorted({name for video in videos for name in video.people})
     if not people:
@@ -45,9 +49,9 @@ def draw_people(
     for _ in range(STARTS):
         parts = rng.choice(len(PARTS), len(people), p=likely / likely.sum())
         reached = _climb(parts, together, aims, rng)
-        if reached > most:
+        if reached > most + BETTER:
             best, most = parts, reached
-        if most == 0:
+        if most > -BETTER:
             break
     return {name: PARTS[part] for name, part in zip(people, best, strict=True)}
 
@@ -89,7 +93,7 @@ def _climb(
                 changed = held.copy()
                 changed[:, old] -= gain[:, old]
                 changed[:, new] += gain[:, new]
-                if _met(changed, aims) > reached:
+                if _met(changed, aims) > reached + BETTER:
                     held, reached, moved = changed, _met(changed, aims), True
                     member[person] = np.eye(len(PARTS))[new]
                     parts[person] = old = new

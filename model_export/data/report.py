@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from model_export.data.naming import shown
 from model_export.data.prepared import PreparedVideo
 from model_export.data.worker import OK
 
@@ -70,7 +71,7 @@ def closing_table(rows: Sequence[PreparedVideo]) -> Table:
         own = kinds[kind]
         clips = sum(row.clips for row in own)
         # File names are shown as they are, never read as markup.
-        table.add_row(kind, str(len(own)), str(clips), Text(own[0].message))
+        table.add_row(kind, str(len(own)), str(clips), Text(shown(own[0].message)))
     return table
 
 

@@ -68,6 +68,7 @@ def synthesise(
     Example: **deepfake-models data synthesise faces/ benchmark/ --processes 4**
     """
     from model_export.cli import refusals
+    from model_export.data.naming import shown
     from model_export.synthetic.benchmark import Options, synthesise
     from model_export.synthetic.methods import METHODS
 
@@ -86,6 +87,7 @@ def synthesise(
         table.add_row(method, *(str(counts[part]) for part in PARTS))
     console.print(table)
     for row in made.failures:
-        console.print(f"{row.id}: {row.status}: {row.message}", markup=False, soft_wrap=True)
+        failure = shown(f"{row.id}: {row.status}: {row.message}")
+        console.print(failure, markup=False, soft_wrap=True)
     total = f"{output / 'manifest.csv'}: {len(made.videos)} videos"
     console.print(total, markup=False, soft_wrap=True)

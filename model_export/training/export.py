@@ -49,6 +49,8 @@ def export_run(folder: Path, output: Path, told: Told, *, half: bool = False) ->
     metrics = told.metrics
     if metrics is None:
         data = f"validation part of {record.preparation.origin}, by which the epoch was chosen"
+        if config.precision != "fp32":
+            data += f", computed in {config.precision}"  # The model that is written is not.
         metrics = (
             Metric(name="clip accuracy", value=round(result.validation_accuracy, 4), data=data),
             Metric(name="clip AUC", value=round(result.validation_auc, 4), data=data),

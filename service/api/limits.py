@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from service.api import problems
 from service.api.accept import require_json
-from service.errors import NotAcceptable
+from service.errors import NotAcceptable, Unauthorized
 from service.settings import Limits
 
 
@@ -44,7 +44,7 @@ def router(limits: Limits) -> APIRouter:
         "/v1/limits",
         summary="Limits on one request",
         dependencies=[Depends(require_json)],
-        responses=problems.responses(NotAcceptable),
+        responses=problems.responses(NotAcceptable, Unauthorized),
     )
     async def show() -> dict[str, Limit]:
         return table(limits)

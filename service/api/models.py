@@ -11,7 +11,7 @@ from service.api.accept import require_json
 from service.api.readiness import Look, require_models, require_ready
 from service.classifier.contract import INPUT_NAME, PROBABILITY_NAME, Metric, OperatingPoint
 from service.engine import Readiness, Rule, ServedEnsemble, ServedModel
-from service.errors import NotAcceptable, NotFound, NotReady
+from service.errors import NotAcceptable, NotFound, NotReady, Unauthorized
 
 
 class ModelOut(BaseModel):
@@ -115,13 +115,13 @@ class ModelReady(BaseModel):
 def router(look: Look) -> APIRouter:
     """The routes that tell of models."""
     routes = APIRouter(tags=["models"])
-    by_name = problems.responses(NotFound, NotReady)
+    by_name = problems.responses(Unauthorized, NotFound, NotReady)
 
     @routes.get(
         "/v1/models",
         summary="Served models and ensembles",
         dependencies=[Depends(require_json)],
-        responses=problems.responses(NotAcceptable, NotReady),
+        responses=problems.responses(Unauthorized, NotAcceptable, NotReady),
     )
     async def models() -> Models:
         state = require_models(look())
@@ -131,7 +131,9 @@ def router(look: Look) -> APIRouter:
             ensembles=tuple(EnsembleOut.of(each, state.default) for each in state.ensembles),
         )
 
-    @routes.get("/v2", summary="Name and version of the service")
+    @routes.get(
+        "/v2", summary="Name and version of the service", responses=problems.responses(Unauthorized)
+    )
     async def server() -> Server:
         return Server(name="deepfake-service", version=__version__, extensions=[])
 

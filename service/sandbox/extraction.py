@@ -115,11 +115,10 @@ class Extraction:
                 if self._unsaid is not None:
                     await channel.send(*self._unsaid)
                     self._unsaid = None
-                encoded, claimed = await channel.head()
                 with self._checked():
+                    encoded, claimed = await channel.head()
                     head = from_child(encoded)
-                    size = self._inspector.size(head, claimed)
-                return head, await channel.body(size)
+                    return head, await channel.body(self._inspector.size(head, claimed))
         except TimeoutError:
             raise TooSlow(
                 f"reading the video took longer than {self._job.seconds:g} seconds"

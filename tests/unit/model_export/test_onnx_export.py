@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from model_export import onnx_export
 from model_export.clrnet import CLRNet
@@ -169,24 +171,68 @@ def test_scaling_of_a_model_of_our_own_is_in_the_graph(tmp_path: Path) -> None:
     assert difference(run(path, clips)[PROBABILITY_NAME], wanted) <= PROBABILITY
 
 
-def test_an_export_that_differs_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, path = small(), tmp_path / "model.onnx"
-    path.write_bytes(b"what was there")
+def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[onnx.GraphProto], None]) -> None:
+    """Change graphs before they are compared with PyTorch."""
     expand = onnx_export.onnx_conv_lstm.expand
 
     def wrong(graph: onnx.ModelProto) -> None:
         expand(graph)
-        gates = [node for node in graph.graph.node if node.op_type == "HardSigmoid"]
+        change(graph.graph)
+
+    monkeypatch.setattr(onnx_export.onnx_conv_lstm, "expand", wrong)
+
+
+def test_an_export_that_differs_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_gates(graph: onnx.GraphProto) -> None:
+        gates = [node for node in graph.node if node.op_type == "HardSigmoid"]
         for node in gates:
             next(item for item in node.attribute if item.name == "alpha").f = 1 / 6
 
-    monkeypatch.setattr(onnx_export.onnx_conv_lstm, "expand", wrong)
+    model, path = small(), tmp_path / "model.onnx"
+    path.write_bytes(b"what was there")
+    spoil(monkeypatch, other_gates)
     with pytest.raises(ExportError, match="differs from PyTorch"):
         export(model, path, contract(model, 2, 40, 40))
     assert path.read_bytes() == b"what was there"
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_network_that_is_sure_cannot_hide_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its probabilities are next to nothing whatever the graph does; its log-odds are not."""
+    bias = np.array([-6.0, 7.0], np.float32)
+
+    def other_bias(graph: onnx.GraphProto) -> None:
+        (tensor,) = [
+            each for each in graph.initializer if np.array_equal(numpy_helper.to_array(each), bias)
+        ]
+        tensor.CopyFrom(numpy_helper.from_array(bias + np.array([0.5, 0], np.float32), tensor.name))
+
+    model, path = small(), tmp_path / "model.onnx"
+    with torch.no_grad():
+        model.head.bias[:] = torch.from_numpy(bias)
+    report = export(model, path, contract(model, 2, 40, 40))
+    assert report.log_odds_difference < 1e-3
+    path.unlink()
+    spoil(monkeypatch, other_bias)
+    with pytest.raises(ExportError, match=r"by 5\.0e-01 in its log-odds") as caught:
+        export(model, path, contract(model, 2, 40, 40))
+    difference = float(str(caught.value).split(" by ")[1].split()[0])
+    assert 0 < difference <= onnx_export.PROBABILITY_TOLERANCE
+    assert not path.exists()
+
+
+def test_what_single_precision_rounds_is_no_difference() -> None:
+    sure = np.array([1.0, 1 - 2**-24, 1 - 2**-22], np.float32)
+    found = onnx_export._log_odds_difference(sure, np.nextafter(sure, np.float32(0)))
+    assert found == 0
+    small_ones = np.array([1e-6], np.float32)
+    found = onnx_export._log_odds_difference(small_ones, 5 * small_ones)
+    assert found == pytest.approx(np.log(5), rel=1e-4)
+    assert onnx_export._log_odds_difference(0 * small_ones, small_ones * 0.01) == 0
 
 
 def test_not_a_number_is_not_written(tmp_path: Path) -> None:

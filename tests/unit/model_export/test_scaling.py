@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
 from model_export.scaling import SCALINGS
+from model_export.training.config import ScalingName
+
+
+def test_a_run_s_file_can_name_each_of_them_and_nothing_else() -> None:
+    assert get_args(ScalingName) == tuple(SCALINGS)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,14 @@ def environment_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
 
+def facts_of(pid: int) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Its status, and soft and hard value of each of its limits, as the kernel names them."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
+    return status, {line[:26].strip(): line[26:].split()[:2] for line in limits}
+
+
 async def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait for something that nobody tells of."""
     async with asyncio.timeout(seconds):

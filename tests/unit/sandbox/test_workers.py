@@ -40,6 +40,7 @@ from tests.unit.sandbox.processes import (
     children_of,
     descriptors,
     environment_of,
+    facts_of,
     nursery_of,
     state_of,
     until,
@@ -126,6 +127,24 @@ async def test_refusals_keep_their_kind_and_words(
         await done(workers, data, **changes)
     assert "process" not in raised.value.detail
     assert workers.restarts == restarts, "a refusal is no crash"
+
+
+async def test_a_real_child_has_nothing_left(workers: Workers, group: bytes) -> None:
+    async with workers.extract(Memory(group), JOB) as extraction:
+        await anext(extraction)
+        (child,) = children_of(nursery_of(workers))
+        status, limits = facts_of(child)
+        assert os.listdir(f"/proc/{child}/fd") == ["0"]
+    held = set(workers.layers)
+    expected = {"memory", "processor", "files", "capabilities", "unreadable", "descriptors"}
+    assert expected <= held
+    assert (status["NoNewPrivs"], int(status["CapEff"], 16), status["Threads"]) == ("1", 0, "1")
+    assert ("seccomp" in held) == (status["Seccomp"] == "2")
+    assert limits["Max address space"] == [str(MEMORY)] * 2
+    assert limits["Max cpu time"] == ["120", "121"]
+    for name in ("Max file size", "Max open files", "Max processes"):
+        assert limits[name] == ["0", "0"], name
+    assert limits["Max core file size"] == ["1", "1"]
 
 
 async def test_media_over_many_blocks_are_pulled_as_needed(workers: Workers) -> None:

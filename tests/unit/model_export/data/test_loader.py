@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.data.prepared import Image, PreparedDataset, write_rows
+from model_export.data.prepared import (
+    Image,
+    PreparedDataset,
+    clips_path,
+    read_clips,
+    write_clips,
+    write_rows,
+)
 from model_export.errors import DataError, TrainingError
 from model_export.training.batch import Batch
 from model_export.training.loader import ClipSource
@@ -287,3 +294,21 @@ def test_masks_come_with_the_batch_and_are_empty_for_real_clips(dataset: Prepare
     # All of a made forgery's red differs from its twin's, a third of 100 over the colours.
     assert (batch.mask[::2] == 1).all()
     assert (batch.mask[1::2] == 0).all()
+
+
+def test_a_mask_shows_the_frame_and_the_place_that_were_forged(tmp_path: Path) -> None:
+    folder = film.prepared(tmp_path / "some", {"real": 1, "DF": 1}, clips=1, size=64)
+    path = clips_path(folder, "DF000")
+    clips = read_clips(path)
+    assert clips.twin is not None
+    clips.pixels[:] = clips.twin
+    clips.pixels[0, 3, 8:24, 40:60] += 90  # rows and columns that no turned mask has
+    write_clips(clips, path)
+    loader = source(PreparedDataset(folder), videos={"DF": None}, twins=True, masks=True)
+    (batch,) = loader.epoch(0, 2)
+    assert batch.mask is not None
+    assert batch.mask.shape == (2, 5, 16, 16)
+    inside = batch.mask[0, 3, 3:5, 11:14]
+    assert (inside == 1).all()
+    batch.mask[0, 3, 0:8, 8:16] = 0
+    assert not batch.mask.any(), "elsewhere, in other frames and in the twin nothing is forged"

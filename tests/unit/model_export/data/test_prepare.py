@@ -150,6 +150,10 @@ def test_the_command_prepares_a_dataset_and_says_what_became_of_it(
         (tmp_path / "set" / kind).mkdir(parents=True)
         (tmp_path / "set" / kind / f"{name}.mp4").write_bytes((films / f"{name}.mp4").read_bytes())
     (tmp_path / "set/fake/broken[red].mp4").write_text("no video")
+    Path(os.fsdecode(os.fsencode(tmp_path / "set/fake") + b"/\xff.mp4")).write_bytes(b"")
+    checked = CliRunner().invoke(app, ["data", "check", f"{tmp_path}/set"])
+    assert "1 files are empty: " in checked.output
+    assert r"\udcff.mp4" in checked.output
     out = tmp_path / "out"
     call = ["data", "prepare", f"{tmp_path}/set", str(out), "--size", "32", "--sampling", "full"]
     ended = CliRunner().invoke(app, call)

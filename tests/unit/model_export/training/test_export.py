@@ -56,7 +56,8 @@ def test_from_a_file_to_a_model_that_the_service_takes(
     point = tmp_path / "point.json"
     point.write_text('{"threshold": 0.4, "uncertain_low": 0.3, "uncertain_high": 0.6}')
     call = CliRunner().invoke
-    trained = call(app, ["train", str(run), "--folder", str(folder), "--set", "seed=3"])
+    changes = ["--set", "seed=3", "--set", "precision=bf16"]
+    trained = call(app, ["train", str(run), "--folder", str(folder), *changes])
     assert trained.exit_code == 0, trained.output
     assert "layers 0 to 1 of" in trained.output
     assert "the model waited" in trained.output
@@ -65,7 +66,9 @@ def test_from_a_file_to_a_model_that_the_service_takes(
     assert written.exit_code == 0, written.output
 
     contract = load_classifier(model, device="cpu").contract
+    # A single-frame model takes one frame out of the stored clips.
     assert (contract.architecture, contract.clip_length) == ("meso4", 1)
+    assert LENGTH > 1
     assert (contract.crop_margin, contract.alignment) == (1.3, "clip")
     assert contract.trained_on == "noise with patches: videos 3 DF and 3 real"
     assert "seed 3" in contract.strategy
@@ -75,6 +78,7 @@ def test_from_a_file_to_a_model_that_the_service_takes(
     result = json.loads((folder / "result.json").read_text())
     assert contract.metrics[1].value == round(result["validation_auc"], 4)
     assert "validation part" in contract.metrics[1].data
+    assert contract.metrics[1].data.endswith(", computed in bf16")
 
     clips = np.random.default_rng(0).integers(0, 256, (3, 1, SIZE, SIZE, 3)).astype(np.uint8)
     network, config = load_run(folder)
@@ -134,6 +138,3 @@ def test_what_the_source_was_trained_on_is_told_too(data: Path, tmp_path: Path) 
     assert trained_on(ancestry(moved)).endswith(
         "9 FS, 8 NT and 17 real; before that, what the weights source were trained on is not known"
     )
-
-
-assert LENGTH > 1  # A single-frame model takes one frame out of the stored clips.
