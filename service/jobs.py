@@ -56,7 +56,7 @@ class Jobs:
     @property
     def bytes(self) -> int:
         """Of all results kept."""
-        return sum(job.size for job in self._jobs.values())
+        return sum(job.size for job in self._jobs.values() if job.expires is not None)
 
     @property
     def unfetched(self) -> bool:
@@ -79,7 +79,7 @@ class Jobs:
         """Its work is over: keep the result for its time, if there is room for it."""
         if job.id not in self._jobs or job.work is None:
             return
-        if self.bytes > self._settings.bytes:
+        if self.bytes + job.size > self._settings.bytes:
             job.work.replace(Busy("The result did not fit beside those of other jobs."))
         job.expires = time.monotonic() + self._settings.seconds
         loop = asyncio.get_running_loop()
