@@ -16,7 +16,6 @@ from service.extraction import ExtractionLimits
 from service.faces.tracking import TrackerSettings
 from service.registry import Registry
 from service.run import Run
-from service.sandbox.extraction import Extraction
 from service.sandbox.job import Job
 from service.sandbox.workers import Workers
 from service.settings import Settings
@@ -119,13 +118,12 @@ class LocalEngine:
             with self._known(run):
                 job = self._job(panel.specs, options)
                 async with self._workers.extract(Memory(media.data), job) as extraction:
-                    watch = asyncio.create_task(self._lengthen(place, extraction))
+                    place.occupy(extraction)
                     try:
                         async for event in run.events(extraction, media, began - asked):
                             yield event
                     finally:
-                        watch.cancel()
-                        await asyncio.gather(watch, return_exceptions=True)
+                        place.vacate()
 
     @contextmanager
     def _known(self, run: Run) -> Iterator[None]:
@@ -137,19 +135,12 @@ class LocalEngine:
         finally:
             self._runs.discard(run)
 
-    async def _lengthen(self, place: Place, extraction: Extraction) -> None:
-        """See that a video which turns out to be long leaves a place to others."""
-        # Nobody tells when seconds of work are spent, and more are left than pass by the clock.
-        while (left := self._slots.short - extraction.spent) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(max(left, 0.05))
-        await place.lengthen(extraction.pause, extraction.resume)
-
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[Place]:
         self._waiting += 1
         waiting = True
         try:
-            async with self._slots.enter() as place:
+            async with self._slots.place() as place:
                 self._waiting -= 1
                 waiting = False
                 self._running += 1

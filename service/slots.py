@@ -1,66 +1,113 @@
-"""Who may read a video now: a few at a time, with one place that long videos never take."""
+"""Who reads a video now: a few at a time, the short ones before long ones can matter.
+
+A video is short until it has been read for ``short`` seconds. While there are short and long ones,
+short ones have all places but one, in the order of their arrival, and the long ones the last; what
+one kind leaves free the other takes. So with n places a video of less than ``short`` seconds of
+reading waits for at most ``k * short / (n - 1)`` seconds behind k others, however long those are,
+and a long one always gets on. Long ones that have no place are halted, whatever they are doing, and
+take turns: the one that has had the fewest turns of ``short`` seconds goes first. With a single
+place short ones go first.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+_LOOK_SECONDS = 0.2
 
 
-class Slots:
-    """``count`` places for videos that are being read, in the order in which they asked.
+class Reading(Protocol):
+    """Work that can be halted. ``spent``: its seconds so far, not while halted."""
 
-    A video that has been read for longer than a short one takes also needs one of ``count - 1``
-    permits to go on. So one place is only ever held by videos in their first ``short`` seconds:
-    who waits behind k others has a place after at most ``k * short`` seconds of reading, however
-    many long videos there are. With a single place there is none to keep free.
-    """
+    @property
+    def spent(self) -> float: ...
 
-    def __init__(self, count: int, short: float) -> None:
-        self.short = short
-        self._places = asyncio.Semaphore(count)
-        self._long = asyncio.Semaphore(max(1, count - 1))
+    def pause(self) -> None: ...
 
-    def enter(self) -> Place:
-        """A place, to be held with ``async with``."""
-        return Place(self._places, self._long)
+    def resume(self) -> None: ...
 
 
 class Place:
-    """One video's place; ``lengthen`` when it turns out to be long."""
+    """One video's claim to a place."""
 
-    def __init__(self, places: asyncio.Semaphore, long: asyncio.Semaphore) -> None:
-        self._places, self._long = places, long
-        self._holds_place = self._holds_permit = False
+    def __init__(self) -> None:
+        self.given = asyncio.Event()
+        """Set while it has a place."""
+        self._reading: Reading | None = None
 
-    async def __aenter__(self) -> Place:
-        await self._places.acquire()
-        self._holds_place = True
-        return self
+    @property
+    def spent(self) -> float:
+        return self._reading.spent if self._reading else 0.0
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._holds_place:
-            self._places.release()
-        if self._holds_permit:
-            self._long.release()
+    def occupy(self, reading: Reading) -> None:
+        """Say what is to be halted when the place is needed."""
+        self._reading = reading
 
-    async def lengthen(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
-        """Go on as a long video. Where too many are, its work is stopped by ``pause``, its place
-        goes to who waits, and ``resume`` is called when it has one again."""
-        if not self._long.locked():
-            await self._long.acquire()
-            self._holds_permit = True
-            return
-        pause()
-        self._places.release()
-        self._holds_place = False
-        await self._long.acquire()
-        self._holds_permit = True
-        await self._places.acquire()
-        self._holds_place = True
-        resume()
+    def vacate(self) -> None:
+        """Say that it is over."""
+        self._reading = None
+
+    def give(self) -> None:
+        self.given.set()
+        if self._reading is not None:
+            self._reading.resume()
+
+    def take(self) -> None:
+        self.given.clear()
+        if self._reading is not None:
+            self._reading.pause()
+
+
+class Slots:
+    """``count`` places; see the module."""
+
+    def __init__(self, count: int, short: float) -> None:
+        self._count, self._short = count, short
+        self._claims: list[Place] = []
+        """In the order of arrival."""
+        self._ticker: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[Place]:
+        """A place, waited for. What is read there says so by ``occupy``."""
+        claim = Place()
+        self._claims.append(claim)
+        self._arrange()
+        try:
+            await claim.given.wait()
+            yield claim
+        finally:
+            claim.vacate()
+            self._claims.remove(claim)
+            self._arrange()
+
+    def _arrange(self) -> None:
+        """Give the places to whom they belong now."""
+        chosen = self._chosen()
+        for claim in self._claims:
+            if claim.given.is_set() and claim not in chosen:
+                claim.take()
+        for claim in chosen:
+            if not claim.given.is_set():
+                claim.give()
+        if self._claims and self._ticker is None:
+            self._ticker = asyncio.create_task(self._tick())
+
+    def _chosen(self) -> list[Place]:
+        short = [claim for claim in self._claims if claim.spent < self._short]
+        long = [claim for claim in self._claims if claim.spent >= self._short]
+        # Of equal turns the one that runs goes on: a change for nothing would only cost.
+        long.sort(key=lambda claim: (claim.spent // self._short, not claim.given.is_set()))
+        for_short = min(len(short), max(1, self._count - 1))
+        of_long = min(len(long), self._count - for_short)
+        return short[: self._count - of_long] + long[:of_long]
+
+    async def _tick(self) -> None:
+        """Look now and then who has become long and whose turn is over."""
+        while self._claims:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._arrange()
+        self._ticker = None

@@ -1,106 +1,155 @@
-"""Places for reading: long videos never hold them all."""
+"""Places for reading: short videos before long ones, and none for ever."""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
-from service.slots import Place, Slots
+import pytest
+
+from service import slots as module
+from service.slots import Slots
+
+SHORT = 10.0
 
 
 class Video:
-    """A video that reads until it is told to end, pausing and resuming as it is asked."""
+    """A video that is read until the test ends it; the test also says how long it has been."""
 
-    def __init__(self, slots: Slots) -> None:
-        self._slots = slots
-        self.reading = self.long = False
+    def __init__(self, slots: Slots, spent: float = 0.0) -> None:
+        self.spent = spent
+        self.reading = False
         self.log: list[str] = []
+        self._slots = slots
         self._end = asyncio.Event()
-        self._lengthen = asyncio.Event()
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async with self._slots.enter() as place:
+        async with self._slots.place() as place:
+            place.occupy(self)
             self.reading = True
-            longer = asyncio.create_task(self._grow(place))
             try:
                 await self._end.wait()
             finally:
-                longer.cancel()
-                await asyncio.gather(longer, return_exceptions=True)
-        self.reading = False
+                self.reading = False
+                place.vacate()
 
-    async def _grow(self, place: Place) -> None:
-        await self._lengthen.wait()
-        await place.lengthen(self._pause, self._resume)
-        self.long = True
-
-    def _pause(self) -> None:
+    def pause(self) -> None:
         self.reading = False
         self.log.append("pause")
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
         self.reading = True
         self.log.append("resume")
-
-    async def lengthen(self) -> None:
-        self._lengthen.set()
-        await settle()
 
     async def end(self) -> None:
         self._end.set()
         await self.task
-        await settle()
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.001)
 
 
 async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await asyncio.sleep(0.02)
 
 
-async def test_long_videos_leave_a_place_to_others() -> None:
-    slots = Slots(2, short=10)
-    first, second, third = Video(slots), Video(slots), Video(slots)
+def reading(*videos: Video) -> list[bool]:
+    return [video.reading for video in videos]
+
+
+async def end(*videos: Video) -> None:
+    await asyncio.gather(*(video.end() for video in videos))
+
+
+async def test_nothing_is_kept_free_for_nobody() -> None:
+    slots = Slots(2, SHORT)
+    one, other = Video(slots), Video(slots)
     await settle()
-    assert [first.reading, second.reading, third.reading] == [True, True, False]
-    await first.lengthen()
-    assert (first.long, first.log) == (True, [])
-    await second.lengthen()
-    # The second long one stops and gives its place away.
-    assert (second.long, second.log) == (False, ["pause"])
-    assert [first.reading, second.reading, third.reading] == [True, False, True]
-    for _ in range(5):
-        await third.end()
-        third = Video(slots)
+    one.spent = other.spent = 100.0
+    await settle()
+    assert reading(one, other) == [True, True]
+    assert one.log == other.log == []
+    await end(one, other)
+
+
+async def test_a_short_video_gets_its_place_from_a_long_one_at_once() -> None:
+    slots = Slots(2, SHORT)
+    one, other = Video(slots), Video(slots)
+    await settle()
+    one.spent, other.spent = 100.0, 50.0
+    await settle()
+    new = Video(slots)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    # The one that has had more has to wait.
+    assert reading(one, other, new) == [False, True, True]
+    # A second short one waits for the first: the long ones keep a place.
+    newer = Video(slots)
+    await settle()
+    assert reading(one, other, new, newer) == [False, True, True, False]
+    await new.end()
+    await settle()
+    assert reading(one, other, newer) == [False, True, True]
+    await newer.end()
+    await settle()
+    assert reading(one, other) == [True, True]
+    assert one.log == ["pause", "resume"]
+    await end(one, other)
+
+
+async def test_short_ones_come_in_the_order_of_arrival() -> None:
+    slots = Slots(2, SHORT)
+    videos = [Video(slots) for _ in range(5)]
+    await settle()
+    assert reading(*videos) == [True, True, False, False, False]
+    await videos[1].end()
+    await asyncio.sleep(0)
+    assert reading(*videos) == [True, False, True, False, False]
+    await end(*videos)
+
+
+async def test_a_video_that_becomes_long_makes_room() -> None:
+    slots = Slots(2, SHORT)
+    one, other, third = Video(slots), Video(slots), Video(slots)
+    await settle()
+    one.spent = 11.0
+    other.spent = 12.0
+    await settle()
+    assert reading(one, other, third) == [True, False, True]
+    await end(one, other, third)
+
+
+async def test_long_ones_take_turns() -> None:
+    slots = Slots(1, SHORT)
+    videos = [Video(slots, spent=SHORT) for _ in range(3)]
+    await settle()
+    turns = []
+    for _ in range(24):
+        (number,) = [number for number, video in enumerate(videos) if video.reading]
+        turns.append(number)
+        videos[number].spent += SHORT / 2
         await settle()
-        assert third.reading
-    await first.end()
-    # The permit is free, and a place.
-    assert (second.long, second.log) == (True, ["pause", "resume"])
-    await asyncio.gather(second.end(), third.end())
+    assert [turns.count(number) for number in range(3)] == [8, 8, 8]
+    changes = sum(one != other for one, other in pairwise(turns))
+    assert changes < 12, "a turn is not cut short"
+    await end(*videos)
 
 
 async def test_a_cancelled_video_gives_everything_back() -> None:
-    slots = Slots(2, short=10)
-    for _ in range(4):
-        videos = [Video(slots) for _ in range(3)]
+    slots = Slots(2, SHORT)
+    for spent in (0.0, 100.0):
+        videos = [Video(slots, spent) for _ in range(4)]
         await settle()
-        for video in videos[:2]:
-            await video.lengthen()
         for video in videos:
             video.task.cancel()
         await asyncio.gather(*(video.task for video in videos), return_exceptions=True)
+    await settle()
     after = [Video(slots), Video(slots)]
     await settle()
-    assert all(video.reading for video in after)
-    await after[0].lengthen()
-    assert after[0].long
-    await asyncio.gather(*(video.end() for video in after))
-
-
-async def test_a_single_place_is_never_kept_free() -> None:
-    slots = Slots(1, short=10)
-    only = Video(slots)
+    assert reading(*after) == [True, True]
+    await end(*after)
     await settle()
-    await only.lengthen()
-    assert (only.reading, only.long, only.log) == (True, True, [])
-    await only.end()
+    assert slots._ticker is None
