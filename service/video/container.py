@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import av
+import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -88,11 +89,13 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> object:
     raise PermissionError("a container may not open anything else")
 
 
-def demand_memory(error: FFmpegError) -> None:
-    """Raises ``MemoryError`` where FFmpeg was refused memory: that is no damage of the media,
-    which could be passed over."""
+def demand_memory(error: FFmpegError, needed: int = 0) -> None:
+    """Raises ``MemoryError`` where FFmpeg was refused memory: that is no damage of the media, which
+    could be passed over. Decoders tell it as anything, so that they are also taken to have lacked
+    memory where ``needed`` bytes cannot be had now."""
     if isinstance(error, MemoryError):
         raise MemoryError from error
+    np.empty(needed, np.uint8)
 
 
 @contextmanager
