@@ -7,7 +7,9 @@ and an ``io_open`` that refuses; probing and the number of streams are bounded.
 
 from __future__ import annotations
 
+import importlib
 import io
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -96,6 +98,14 @@ def demand_memory(error: FFmpegError, needed: int = 0) -> None:
     if isinstance(error, MemoryError):
         raise MemoryError from error
     np.empty(needed, np.uint8)
+
+
+def load_all() -> None:
+    """Import what PyAV else imports when it first meets a stream of some kind, which a process that
+    may open no file cannot."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -152,6 +153,34 @@ def changing_size() -> bytes:
     return b"".join(coded(each, "libx264", container="mpegts") for each in (small, large, small))
 
 
+def with_all_kinds_of_streams() -> bytes:
+    """A Matroska file with pictures, sound, subtitles and an attached file."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="matroska") as output:
+        pictures = output.add_stream("libx264", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 96, 64, "yuv420p"
+        words = output.add_mux_stream("subrip")
+        output.add_stream("aac", rate=44100).layout = "mono"
+        output.add_attachment("notes.txt", "text/plain", b"notes")
+        for frame in media.numbered_frames(5):
+            output.mux(pictures.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        packet = av.Packet(b"words")
+        packet.stream, packet.time_base = words, Fraction(1, 1000)
+        packet.pts = packet.dts = 0
+        output.mux(packet)
+        output.mux(pictures.encode(None))
+    return target.getvalue()
+
+
+def no_time_passes() -> bytes:
+    """A Matroska file all of whose pictures are shown at the same moment."""
+
+    def at_once(_: int, packet: av.Packet) -> None:
+        packet.pts = packet.dts = 0
+
+    return media.remuxed(media.numbered_video(5, options={"bf": "0"}), at_once)
+
+
 def turned(video: bytes, a: int, b: int, c: int, d: int) -> bytes:
     """The MP4 with this display matrix."""
     data = bytearray(video)
@@ -214,7 +243,7 @@ SAMPLES: dict[str, Sample] = {
     "vp9 with alpha": _with_faces(
         "libvpx-vp9", container="webm", pixels="yuva420p", options={"cpu-used": "8"}
     ),
-    "av1": _with_faces("libsvtav1", options={"preset": "11"}),
+    "av1": _sample(lambda: media.av1_video(media.group_frames(10)), REPORT, frames=10, clips=12),
     "interlaced": _with_faces(
         "mpeg2video", container="mpegts", options={"flags": "+ildct+ilme", "b": "9000000"}
     ),
@@ -225,6 +254,8 @@ SAMPLES: dict[str, Sample] = {
     ),
     "index at the end": _with_faces(_H264),
     "index at the start": _with_faces(_H264, container_options={"moov_size": "20000"}),
+    "all kinds of streams": _sample(with_all_kinds_of_streams, REPORT, frames=5),
+    "no time passes": _sample(no_time_passes, REPORT, frames=5),
     "cut off, index lost": _sample(partial(_half, _of_faces(_H264)), "undecodable"),
     "cut off": _sample(
         partial(_half, _of_faces(_H264, 20, container="matroska", options=_SHORT_GROUPS)), REPORT
