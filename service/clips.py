@@ -96,8 +96,8 @@ class ClipCutter:
 
     def _abandon(self, window: Sequence[TrackedFrame]) -> None:
         """Frames of this window are damaged."""
-        if window and self._starts:
-            self.dropped["damaged_frame"] += len(_tracks(window))
+        if self._starts and (faces := len(_tracks(window))):
+            self.dropped["damaged_frame"] += faces
 
     def _clips(self, window: Sequence[TrackedFrame]) -> Iterator[Clip]:
         for track, faces in _tracks(window).items():

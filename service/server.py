@@ -77,7 +77,6 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end; called between two lines of whatever runs."""
         if self._draining is None and self._loop is not None:
-            self._captured_signals.append(sig)
             self._loop.call_soon_threadsafe(self.drain)
         else:
             super().handle_exit(sig, frame)

@@ -99,7 +99,11 @@ class Connection(H11Protocol):
         while data and not self._parting and self.conn.their_state is h11.IDLE:
             if "head" not in self._timers:
                 self._after("head", self._limits.header_seconds, self._no_head)
-            piece, data = data[: HEAD_BYTES + 1 - self._head], data[HEAD_BYTES + 1 - self._head :]
+            room = HEAD_BYTES - self._head
+            if not room:
+                self._part(_head_too_large())
+                return
+            piece, data = data[:room], data[room:]
             self._head += len(piece)
             super().data_received(piece)
             if self.conn.their_state is not h11.IDLE:
@@ -111,7 +115,7 @@ class Connection(H11Protocol):
         """Answer what h11 cannot read; called while its exception is handled."""
         error = sys.exc_info()[1]
         if getattr(error, "error_status_hint", 400) == 431:
-            self._part(HeadersTooLarge(f"Request line and headers are over {HEAD_BYTES} bytes."))
+            self._part(_head_too_large())
         else:
             self._part(MalformedRequest("This is not HTTP, or not in a form that is read here."))
 
@@ -189,3 +193,7 @@ class Connection(H11Protocol):
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+
+def _head_too_large() -> HeadersTooLarge:
+    return HeadersTooLarge(f"Request line and headers are over {HEAD_BYTES} bytes.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -170,6 +171,8 @@ def _compare(done: Sequence[Evaluation], wanted: Wanted, output: Path | None) ->
     for level in LEVELS:
         table = over_models(models, level, f"{len(done)} models, by {level}")
         table = marked(table, done[0].origin)  # All were measured on the same clips.
+        warned = [f"{each.subject.name}: {note}" for each in done for note in each.warning_notes()]
+        table = replace(table, notes=(*warned, *table.notes))
         if level == wanted.level:
             _print(table)
         if output is not None:

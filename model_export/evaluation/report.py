@@ -63,8 +63,14 @@ class Evaluation:
     point: OperatingPoint | None
     calibrated: bool
     """Whether ``point`` was found here, rather than read from the model."""
+    warnings: tuple[str, ...] = ()
+    """What has to be known before any figure is believed."""
     tables: dict[str, Table] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
+
+    def warning_notes(self) -> tuple[str, ...]:
+        """The warnings as notes of a table."""
+        return tuple(f"Warning: {warning}." for warning in self.warnings)
 
 
 def evaluate(
@@ -107,10 +113,12 @@ def evaluate(
         findings=find(scores, subject.lineage, LEVELS, point, wanted.draws),
         point=point,
         calibrated=wanted.calibrate is not None,
+        warnings=tuple(subject.met.warnings(frozenset().union(*scores.persons()))),
     )
     level, of = wanted.level, f"{subject.name}: {wanted.part} part"
     title = titled(of, done.origin)
-    done.tables["measures"] = summary(done.findings, level, f"{of}, by {level}")
+    measures = summary(done.findings, level, f"{of}, by {level}")
+    done.tables["measures"] = replace(measures, notes=(*done.warning_notes(), *measures.notes))
     if point is not None:
         done.tables["verdicts"] = _verdicts(scores, point)
     done.figures.update(_pictures(scores, level, title, point))
@@ -179,7 +187,9 @@ def _page(evaluation: Evaluation) -> str:
 
 def _about(evaluation: Evaluation) -> dict[str, str]:
     subject = evaluation.subject
+    warned = {"warning": "; ".join(evaluation.warnings)} if evaluation.warnings else {}
     return {
+        **warned,
         "model": str(subject.path),
         "architecture": subject.architecture,
         "trained": str(subject.lineage) if subject.lineage else "unknown",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from model_export.detector import Detector
 from model_export.errors import EvaluationError
 from model_export.evaluation.methods import in_words
 from model_export.evaluation.opening import open_onnx, open_run
+from model_export.evaluation.overlap import Met, met
 from model_export.evaluation.scores import Scorer, classifier_scorer, demand_fit, network_scorer
 from model_export.training.ancestry import Ancestry
 from service.classifier.contract import OperatingPoint
@@ -49,8 +50,11 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``seed`` and ``network`` are None for ONNX models, ``lineage`` where nobody said it;
-    ``point`` is the operating point in the model's own contract, None where it has none."""
+    """``seed`` and ``network`` are None for ONNX models, ``lineage`` where nobody said it.
+
+    ``point`` is the operating point in the model's own contract, None where it has none; ``met``
+    are the people it was trained with, nobody where that is not known.
+    """
 
     name: str
     path: Path
@@ -60,6 +64,7 @@ class Subject:
     lineage: Lineage | None = None
     network: Network | None = None
     point: OperatingPoint | None = None
+    met: Met = field(default_factory=Met)
 
     @property
     def kind(self) -> str:
@@ -109,6 +114,7 @@ def _run(folder: Path, dataset: PreparedDataset, device: Device) -> Subject:
         seed=config.seed,
         lineage=lineage(run.ancestry),
         network=Network(detector, config.model.scaling, length),
+        met=met(run.ancestry.records),
     )
 
 

@@ -55,7 +55,8 @@ class Linger:
                     left -= len(message.get("body", b""))
                     if not message.get("more_body", False):
                         return
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError):
+            # Cancelled by a server that ends: the answer is out, and nobody waits for more.
             return
 
 

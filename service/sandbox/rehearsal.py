@@ -24,6 +24,7 @@ from service.faces.tracking import TrackerSettings
 from service.sandbox.brood import fork
 from service.sandbox.loading import Loading
 from service.sandbox.wire import PlainChannel
+from service.video.container import load_all
 from service.video.deadline import Deadline
 from service.video.encode import encode_video
 
@@ -34,6 +35,7 @@ _FRAMES = 5
 def load(loading: Loading) -> FaceDetector:
     """The detector, with whatever is only loaded when it is first used. Raises ``ModelError``."""
     cv2.setNumThreads(1)
+    load_all()
     path = None if loading.detector_path is None else Path(loading.detector_path)
     detector = load_detector(cast("Kind", loading.detector), path)
     _watch(detector, _video())

@@ -7,12 +7,15 @@ and an ``io_open`` that refuses; probing and the number of streams are bounded.
 
 from __future__ import annotations
 
+import importlib
 import io
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 import av
+import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -88,11 +91,21 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> object:
     raise PermissionError("a container may not open anything else")
 
 
-def demand_memory(error: FFmpegError) -> None:
-    """Raises ``MemoryError`` where FFmpeg was refused memory: that is no damage of the media,
-    which could be passed over."""
+def demand_memory(error: FFmpegError, needed: int = 0) -> None:
+    """Raises ``MemoryError`` where FFmpeg was refused memory: that is no damage of the media, which
+    could be passed over. Decoders tell it as anything, so that they are also taken to have lacked
+    memory where ``needed`` bytes cannot be had now."""
     if isinstance(error, MemoryError):
         raise MemoryError from error
+    np.empty(needed, np.uint8)
+
+
+def load_all() -> None:
+    """Import what PyAV else imports when it first meets a stream of some kind, which a process that
+    may open no file cannot."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
 
 
 @contextmanager

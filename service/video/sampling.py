@@ -41,6 +41,8 @@ def shown_within(
     ``times`` is float64 (frames,), ascending; None stands for the video's own start or end.
     Raises ``MalformedRequest`` where there can be none.
     """
+    if start is None and end is None:
+        return range(len(times))
     since = 0.0 if start is None else start
     if not 0.0 <= since < duration:
         raise MalformedRequest("start lies outside the video")

@@ -25,6 +25,9 @@ _DECODE_TIMES_ONLY = frozenset({"avi", "asf"})
 """Containers whose packets say when to decode, not when to show: with B-frames FFmpeg gives the
 former as the latter, which is the wrong frame by one or two."""
 
+_PICTURE = 12
+"""Bytes a pixel that decoding one picture may take: three colours of 16 bits, once more as RGB."""
+
 _MISSING_SECONDS = 1.0
 """A file that announces this much more than it holds is reported as broken off."""
 
@@ -171,7 +174,7 @@ class Video:
             try:
                 yield from packet.decode()
             except FFmpegError as error:
-                demand_memory(error)
+                demand_memory(error, stream.width * stream.height * _PICTURE)
 
 
 def _announced_seconds(container: InputContainer, stream: VideoStream) -> float:

@@ -14,6 +14,10 @@ from pathlib import Path
 
 import httpx
 
+SEEN = () if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user")
+"""Prefix of a command whose process can be looked into: it is not dumpable, so that nobody but the
+owner of its user namespace can."""
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -45,10 +49,37 @@ class Trace:
 class ServerProcess:
     """A running server."""
 
-    def __init__(self, pid: int, port: int, folder: Path) -> None:
-        self.pid = pid
+    def __init__(self, running: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+        self._running = running
+        self.pid = running.pid
         self.url = f"http://127.0.0.1:{port}"
+        self.log: list[str] = []
+        """Lines that it wrote on standard error."""
         self._folder = folder
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._running.send_signal(number)
+
+    def ended(self, seconds: float) -> int:
+        """Wait for its end; its exit status. Raises ``TimeoutExpired``."""
+        status = self._running.wait(seconds)
+        self._reader.join(seconds)
+        return status
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._running.poll() is None
+
+    def _read(self) -> None:
+        assert self._running.stderr is not None
+        # A pipe that nobody reads would stop the server once it is full.
+        with self._running.stderr as lines:
+            for line in lines:
+                self.log.append(line.decode(errors="replace").rstrip())
 
     @contextmanager
     def watched(self) -> Iterator[Trace]:
@@ -118,17 +149,23 @@ def process(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+    server = ServerProcess(running, port, folder)
     try:
         deadline = time.monotonic() + 60
         while True:
-            assert running.poll() is None, running.communicate()[1].decode()
+            assert server.running, "\n".join(server.log)
             assert time.monotonic() < deadline
             try:
                 if httpx.get(f"http://127.0.0.1:{port}/v2/health/ready").status_code == 200:
                     break
             except httpx.TransportError:
-                time.sleep(0.05)
-        yield ServerProcess(running.pid, port, folder)
+                pass
+            time.sleep(0.05)
+        yield server
     finally:
         running.terminate()
-        running.communicate(timeout=30)
+        try:
+            server.ended(40)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            raise

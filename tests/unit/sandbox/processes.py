@@ -57,6 +57,17 @@ def environment_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
 
+def resident(pid: int) -> int:
+    """Bytes that a process has resident now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process and its ended children have used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def facts_of(pid: int) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Its status, and soft and hard value of each of its limits, as the kernel names them."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()

@@ -1,0 +1,198 @@
+"""Bounds on connections and heads of requests, and answers to what is no HTTP: over raw sockets."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from service.server import HEAD_BYTES
+from service.settings import Limits, ServerSettings, Settings
+from tests.api.client import settings
+from tests.api.fakes import FakeEngine
+from tests.api.wire import POST, code, connected, eventually, read_all, served
+from tests.security.server_process import free_port
+
+GET = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n"
+
+
+def live(connection: socket.socket) -> bool:
+    """Read one whole answer to GET."""
+    answer = b""
+    while not answer.endswith(b'{"live":true}'):
+        answer += connection.recv(65536)
+    return answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "bytes_sent",
+    [
+        b"EVIL\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nEVIL header\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: EVIL\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /\x00EVIL HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/one\r\nHost: x\r\n\r\n",
+        POST + b"Transfer-Encoding: EVIL\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nEVIL\r\nx\r\n",
+    ],
+)
+def test_what_is_no_http_is_a_problem_like_any_other(
+    bytes_sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), served(settings(), FakeEngine()) as port:
+        with connected(port) as connection:
+            connection.sendall(bytes_sent)
+            answer = read_all(connection)
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
+    assert code(answer) == "malformed_request"
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    for header in (b"connection: close", b"x-request-id: ", b"cache-control: no-store"):
+        assert b"\r\n" + header in head
+    assert b"EVIL" not in answer
+    assert not [record for record in caplog.records if "EVIL" in record.getMessage()]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert 'route="unread",status="400"' in metrics
+
+
+@pytest.mark.parametrize("size", [HEAD_BYTES + 1, 100_000, 2_000_000])
+@pytest.mark.parametrize("line", [b"GET /%b", GET + b"X-Long: %b", GET + b"%b"])
+def test_a_head_too_large_is_refused(line: bytes, size: int) -> None:
+    filling = b"a: b\r\n" * (size // 6) if line.endswith(b"\n%b") else b"x" * size
+    with served(settings(), FakeEngine()) as port, connected(port) as connection:
+        connection.sendall(line % filling)
+        answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert code(answer) == "headers_too_large"
+
+
+def test_a_head_is_measured_to_the_byte() -> None:
+    for size, status in [(HEAD_BYTES, 200), (HEAD_BYTES + 1, 431)]:
+        head = GET + b"X-Long: "
+        head += b"x" * (size - len(head) - 4) + b"\r\n\r\n"
+        assert len(head) == size
+        with served(settings(), FakeEngine()) as port, connected(port) as connection:
+            connection.sendall(head)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_the_next_head_of_a_connection_has_the_same_bound() -> None:
+    with served(settings(), FakeEngine()) as port, connected(port) as connection:
+        for _ in range(3):
+            connection.sendall(GET + b"X-Long: " + b"x" * 10_000 + b"\r\n\r\n")
+            assert live(connection)
+
+
+@pytest.mark.parametrize("before", [b"", GET + b"\r\n"], ids=["first", "second"])
+def test_a_head_that_never_ends_is_cut_off(before: bytes) -> None:
+    with served(settings(header_seconds=0.5), FakeEngine()) as port, connected(port) as connection:
+        if before:
+            connection.sendall(before)
+            assert live(connection)
+        started, answer = time.monotonic(), b""
+        connection.settimeout(0.05)
+        # Every byte that trickles in must not buy more time.
+        while not answer and time.monotonic() - started < 10:
+            connection.sendall(b"G")
+            try:
+                answer = connection.recv(65536)
+            except TimeoutError:
+                continue
+        connection.settimeout(10)
+        answer += read_all(connection)
+    assert time.monotonic() - started < 10
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert code(answer) == "slow_body"
+
+
+def test_a_connection_without_a_word_is_closed() -> None:
+    with served(settings(header_seconds=0.3), FakeEngine()) as port, connected(port) as connection:
+        assert connection.recv(1) == b""
+
+
+def test_a_request_that_arrived_has_all_the_time_its_work_takes() -> None:
+    gate = threading.Event()
+    threading.Timer(1.0, gate.set).start()
+    engine = FakeEngine(gate=gate)
+    with served(settings(header_seconds=0.2), engine) as port, connected(port) as connection:
+        connection.sendall(POST + b"Content-Length: 1\r\n\r\nx")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_connections_are_bounded() -> None:
+    with served(settings(connections=3), FakeEngine()) as port, ExitStack() as open_ones:
+        held = [open_ones.enter_context(connected(port)) for _ in range(3)]
+        for connection in held:
+            connection.sendall(GET + b"\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        with connected(port) as connection:
+            connection.sendall(GET + b"\r\n")
+            answer = read_all(connection)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: " in answer.lower()
+        assert code(answer) == "not_ready"
+        held[0].close()
+
+        def served_again() -> bool:
+            with connected(port) as connection:
+                connection.sendall(GET + b"Connection: close\r\n\r\n")
+                return read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+        assert eventually(served_again)
+        held[1].close()
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    refused = metrics.split('deepfake_shed_total{reason="connections"} ')[1].split()[0]
+    assert float(refused) >= 1
+    assert "http_connections " in metrics
+
+
+def test_a_flood_of_connections_takes_no_more_than_its_bound() -> None:
+    with served(settings(connections=5), FakeEngine()) as port, ExitStack() as open_ones:
+        flood = []
+        for _ in range(150):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+            flood.append(open_ones.enter_context(connection))
+        with ExitStack() as closing:
+            for connection in flood[:5]:
+                closing.enter_context(connection)
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/v2/health/live").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        assert eventually(answers)
+
+
+def test_pipelined_requests_are_answered_in_turn() -> None:
+    with served(settings(), FakeEngine()) as port, connected(port) as connection:
+        body = POST + b"Content-Length: 1\r\n\r\nx"
+        connection.sendall(GET + b"\r\n" + body + GET + b"Connection: close\r\n\r\n")
+        answer = read_all(connection)
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3
+
+
+def test_metrics_can_have_a_port_of_their_own() -> None:
+    other = free_port()
+    chosen = Settings(server=ServerSettings(metrics_port=other), limits=Limits())
+    with served(chosen, FakeEngine()) as port:
+        assert eventually(lambda: _metrics(other).startswith("# HELP"))
+        assert httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 404
+        assert httpx.get(f"http://127.0.0.1:{other}/v1/limits").status_code == 404
+        assert "deepfake_ready 1.0" in _metrics(other)
+
+
+def _metrics(port: int) -> str:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    except httpx.TransportError:
+        return ""
