@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -32,6 +31,7 @@ from safetensors.numpy import save_file
 from model_export.data.split import prove_disjoint
 from model_export.data.video import PARTS, Label, LabelledVideo, Part
 from model_export.errors import DataError
+from model_export.files import replace_text, replacing
 from service.classifier.contract import Alignment
 
 FORMAT = 2
@@ -149,21 +149,17 @@ def clips_path(folder: Path, video: str) -> Path:
 def write_clips(clips: VideoClips, path: Path) -> str:
     """Write a video's clips, whole or not at all, and give the file's SHA-256 in hexadecimal: equal
     clips make equal files. Raises ``OSError`` (a full disk, say)."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     values = {field.name: getattr(clips, field.name) for field in fields(clips)}
     arrays = {
         name: np.ascontiguousarray(value) for name, value in values.items() if value is not None
     }
-    try:
-        save_file(arrays, part)
+    with replacing(path) as part:
+        try:
+            save_file(arrays, part)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
         with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.replace(part, path)
-        return digest
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
-    finally:
-        part.unlink(missing_ok=True)
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_clips(path: Path, *, twin: bool = True) -> VideoClips:
@@ -179,17 +175,18 @@ def read_clips(path: Path, *, twin: bool = True) -> VideoClips:
 
 def write_preparation(preparation: Preparation, folder: Path) -> None:
     """Write ``dataset.json``."""
-    _replace(folder / "dataset.json", json.dumps(asdict(preparation), indent=2) + "\n")
+    replace_text(folder / "dataset.json", json.dumps(asdict(preparation), indent=2) + "\n")
 
 
 def write_rows(rows: Iterable[PreparedVideo], path: Path) -> None:
     """Write ``videos.csv``, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8", errors=_NAMES) as file:
+    with (
+        replacing(path) as part,
+        part.open("w", newline="", encoding="utf-8", errors=_NAMES) as file,
+    ):
         writer = csv.DictWriter(file, fieldnames=_COLUMNS)
         writer.writeheader()
         writer.writerows(_cells(row) for row in rows)
-    part.replace(path)
 
 
 def read_rows(path: Path) -> list[PreparedVideo]:
@@ -273,9 +270,3 @@ def _read_preparation(path: Path) -> Preparation:
     if preparation.format != FORMAT:
         raise DataError(f"{path}: format {preparation.format} is not read here, only {FORMAT}")
     return preparation
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
