@@ -138,6 +138,12 @@ def _watch(metrics: Metrics, lifecycle: Lifecycle, admission: Admission, held: J
         ),
         "deepfake_requests_running": ("Videos in work", lambda: state().running),
         "deepfake_requests_waiting": ("Videos waiting for work", lambda: state().waiting),
+        "deepfake_clips_waiting": ("Clips waiting for the device", lambda: state().clips_waiting),
+        "deepfake_workers": ("Processes that read videos", lambda: state().workers),
+        "deepfake_worker_restarts": (
+            "Times that what workers come from was made anew after a crash",
+            lambda: state().worker_restarts,
+        ),
         "deepfake_videos_held": (
             "Videos being received, waiting or in work",
             lambda: admission.held,

@@ -109,6 +109,14 @@ class Readiness:
     """Whether the service is stopping: what it has is finished, nothing new is taken."""
     running: int = 0
     waiting: int = 0
+    clips_waiting: int = 0
+    """Clips of all videos that are cut and not yet scored."""
+    workers: int = 0
+    """Processes that read videos now."""
+    worker_restarts: int = 0
+    """How often what workers come from had to be made anew after one of them crashed."""
+    confinement: tuple[str, ...] = ()
+    """What keeps workers from the rest of this machine."""
 
     @property
     def model(self) -> ModelContract | None:

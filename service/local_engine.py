@@ -95,6 +95,10 @@ class LocalEngine:
             draining=self._draining,
             running=self._running,
             waiting=self._waiting,
+            clips_waiting=sum(each.batcher.pending for each in self._registry.models()),
+            workers=self._workers.alive,
+            worker_restarts=self._workers.restarts,
+            confinement=self._workers.layers,
         )
 
     async def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:

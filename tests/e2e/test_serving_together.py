@@ -95,9 +95,7 @@ async def test_an_ensemble_shows_its_parts(models: ModelSettings, group: bytes) 
     assert mean.coverage.clips_scored == clips.coverage.clips_scored
 
 
-async def test_a_stretch_of_time_and_the_largest_faces(
-    models: ModelSettings, group: bytes
-) -> None:
+async def test_a_stretch_of_time_and_the_largest_faces(models: ModelSettings, group: bytes) -> None:
     async with running(models) as engine:
         whole = await report_of(engine, group)
         part = await report_of(engine, group, start=1.0, end=2.5, faces=2)
@@ -161,9 +159,7 @@ def _clip_scores(report: Report) -> list[float]:
     ]
 
 
-async def test_a_new_model_takes_over_without_a_lost_request(
-    tmp_path: Path, group: bytes
-) -> None:
+async def test_a_new_model_takes_over_without_a_lost_request(tmp_path: Path, group: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(brightness_model(CONTRACT))
     async with running(ModelSettings(path=path), concurrency=2) as engine:
