@@ -116,3 +116,16 @@ def test_a_limit_is_never_raised() -> None:
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     assert not confine.bound(999, 1)
+
+
+def test_what_cannot_be_had_is_not_claimed() -> None:
+    """A kernel that refuses everything, as a filter before the first layer makes it."""
+    code = (
+        "from service.sandbox import confine, seccomp\n"
+        "import os\n"
+        "confine.no_new_privileges()\n"
+        "assert seccomp.install()\n"
+        "os.write(1, repr(confine.confine(address_space=2**30, cpu_seconds=9)).encode())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert ran.stdout == b"()"

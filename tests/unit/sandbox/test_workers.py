@@ -29,12 +29,14 @@ from service.errors import (
 )
 from service.extraction import Extracted, ExtractionLimits, extract
 from service.faces.mtcnn import MTCNN
+from service.faces.tracking import TrackerSettings
 from service.sandbox import workers as workers_module
 from service.sandbox.workers import Workers
 from service.sources.source import Memory
 from service.video.deadline import Deadline
 from service.video.video import VideoLimits
 from tests import media
+from tests.unit.faces.scrfd_model import bright_cell_model
 from tests.unit.sandbox.jobs import JOB, MEMORY, SPEC, done
 from tests.unit.sandbox.processes import (
     children_of,
@@ -348,6 +350,21 @@ async def test_a_missing_detector_is_named_without_its_folder(tmp_path: Path) ->
         await workers.start()
     assert str(tmp_path) not in str(raised.value)
     assert descriptors() == before
+
+
+async def test_insightface_models_work_in_children_too(tmp_path: Path) -> None:
+    path = tmp_path / "bright.onnx"
+    await asyncio.to_thread(path.write_bytes, bright_cell_model().SerializeToString())
+    frames = [np.full((96, 128, 3), 40, np.uint8) for _ in range(10)]
+    for frame in frames:
+        frame[24:56, 48:80] = 255
+    workers = await started(detector="insightface", detector_path=path)
+    limits = TrackerSettings(smallest_face=8)
+    clips, summary, _ = await done(workers, media.encode_video(frames), tracking=limits)
+    assert workers.detector == "scrfd"
+    assert summary.frames_with_face == 10
+    assert len(clips) == 2 * len(summary.tracks) > 0
+    await workers.stop()
 
 
 async def test_too_little_memory_to_start_is_said() -> None:

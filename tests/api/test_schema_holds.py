@@ -1,0 +1,82 @@
+"""The OpenAPI document against the service: whatever is sent, each answer is one it announces."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import Case, Response, SerializationContext
+from schemathesis.checks import CheckFunction
+from schemathesis.specs.openapi import checks
+
+from service.api.problems import MEDIA_TYPE, Problem, kinds
+from service.app import create_app
+from service.auth import entry, new_key
+from service.settings import AuthSettings, JobSettings, Limits, Settings
+from tests.api.fakes import FakeEngine
+from tests.api.served import TWO_MODELS
+from tests.api.wire import served
+
+KEY = new_key()
+SETTINGS = Settings(
+    auth=AuthSettings(keys=[entry("tester", KEY)]),
+    limits=Limits(drain_seconds=0.1),
+    jobs=JobSettings(most=20, replica="here"),
+)
+schema = schemathesis.openapi.from_dict(create_app(SETTINGS, FakeEngine()).openapi())
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Where the service answers, over a real connection."""
+    with served(SETTINGS, FakeEngine(readiness=TWO_MODELS)) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@schemathesis.serializer("video/*")
+def video(_: SerializationContext, value: Any) -> bytes:
+    """The bytes as they are."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+CHECKS: list[CheckFunction] = [
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+@schema.parametrize()
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_announced(case: Case, url: str) -> None:
+    response = case.call(base_url=url, headers={"X-API-Key": KEY})
+    case.validate_response(response, checks=CHECKS)
+    judge(response)
+
+
+@schema.parametrize()
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_so_is_every_answer_without_a_key(case: Case, url: str) -> None:
+    response = case.call(base_url=url)
+    case.validate_response(response, checks=CHECKS)
+    judge(response)
+
+
+def judge(response: Response) -> None:
+    """No failure of the service's own, and every error a problem of a known kind."""
+    assert response.status_code < 500
+    if response.status_code >= 400:
+        assert response.headers["content-type"] == [MEDIA_TYPE]
+        problem = Problem.model_validate(json.loads(response.content))
+        kind = kinds()[problem.code]
+        assert (problem.status, problem.title) == (response.status_code, kind.title)
