@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -15,7 +16,8 @@ def machine() -> str:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("av", "numpy", "torch"))
+    wanted = ("av", "numpy", "onnxruntime", "torch")
+    libraries = ", ".join(f"{name} {version(name)}" for name in wanted if find_spec(name))
     return (
         f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} core(s), "
         f"load {os.getloadavg()[0]:.1f} at the start; Python {platform.python_version()}, "
