@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from service.faces.detector import FaceDetector
 from service.sandbox import child, confine
-from service.sandbox.commands import COMMAND, FORK, OUT_OF_MEMORY
+from service.sandbox.commands import COMMAND, FORK, NOT_FORKED, OUT_OF_MEMORY
 from service.sandbox.loading import Loading
 from service.sandbox.messages import Ended
 from service.sandbox.wire import PlainChannel
@@ -64,7 +64,7 @@ class Brood:
         try:
             pid = fork(descriptor, self._loading, self._live)
         except OSError:
-            self._tell(Ended(number=number, code=1))
+            self._tell(Ended(number=number, code=NOT_FORKED))
         else:
             self._numbers[pid] = number
         os.close(descriptor)

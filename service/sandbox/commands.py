@@ -10,3 +10,6 @@ FORK, SIGNAL = b"F", b"S"
 
 OUT_OF_MEMORY = 3
 """Exit code of a child that had not even the memory to say so."""
+
+NOT_FORKED = 4
+"""Exit code of a child that never was: the system had no process to give."""

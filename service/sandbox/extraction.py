@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -27,6 +28,8 @@ from service.sandbox.job import ORDER, Job, Order
 from service.sandbox.messages import Broken, Cut, FromChild, Reached, Read, Refused, from_child
 from service.sandbox.nurse import Child
 from service.sources.source import Source
+
+_log = logging.getLogger(__name__)
 
 _END_SECONDS = 5.0
 """Until a child's end is known after its socket closed or it was killed."""
@@ -132,6 +135,7 @@ class Extraction:
             yield
         except Broken:
             # It obeys somebody else, who now knows the addresses that all its kin share.
+            _log.warning("worker distrusted")
             self._living.nurse.distrust()
             raise _lost() from None
 
@@ -143,6 +147,8 @@ class Extraction:
             return TooSlow("reading the video took more processor time than is allowed")
         if code == OUT_OF_MEMORY:
             return OverLimits("reading the video takes more memory than is allowed")
+        # Null: nobody knows. Minus a signal, or see ``service.sandbox.commands``.
+        _log.warning("worker lost", extra={"fields": {"exit": code}})
         return _lost()
 
     @property

@@ -74,7 +74,9 @@ class PlainChannel:
         size = sum(part.nbytes for part in body)
         self._end.sendall(_LENGTHS.pack(len(encoded), size) + encoded)
         for part in body:
-            self._end.sendall(part.data)
+            # Who has a whole message may be gone already: nothing is sent to say nothing.
+            if part.nbytes:
+                self._end.sendall(part.data)
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray(size)

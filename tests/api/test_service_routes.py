@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import json
+import re
 from pathlib import Path
 
+import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
 
 from service.api.limits import table
+from service.app import create_app
 from service.engine import Readiness
+from service.metrics import Metrics
 from service.settings import Limits, Settings
 from tests.api.client import OCTETS, client, problem, settings
 from tests.api.fakes import FakeEngine
 from tests.api.served import MODEL, SERVED, TWO_MODELS
+from tests.api.wire import served
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
+FOLDER = Path(__file__).resolve().parents[2] / "docs"
+DOCS, API, OPERATING = (FOLDER / f"{name}.md" for name in ("limits", "api", "operating"))
 
 READY = Readiness(ready=True, models=(SERVED,), running=1, waiting=2)
 BROKEN = Readiness(ready=False, missing=("the model file is missing", "no detector"))
@@ -173,3 +182,56 @@ async def test_metrics_observe_what_the_report_says() -> None:
 async def test_metrics_can_be_left_out() -> None:
     async with client(FakeEngine(), Settings(metrics=False)) as session:
         problem(await session.get("/metrics"), 404, "not_found")
+
+
+async def test_an_engine_tells_its_batches() -> None:
+    metrics = Metrics()
+    app = create_app(Settings(), FakeEngine(), metrics)
+    for size in (3, 16):
+        metrics.batch("clrnet", "1", size)
+    metrics.gauge("deepfake_queue", "Clips waiting for a batch", lambda: 7.0)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as session:
+        values = await samples((await session.get("/metrics")).text)
+    model = (("model", "clrnet"), ("version", "1"))
+    assert values["deepfake_batches_total", model] == 2
+    assert values["deepfake_batch_size_sum", model] == 19
+    assert values["deepfake_batch_size_bucket", (("le", "4.0"), *model)] == 1
+    assert values["deepfake_queue", ()] == 7
+
+
+async def test_every_metric_is_documented() -> None:
+    documented = set(re.findall(r"`((?:http|deepfake)_[a-z_]+)`", API.read_text()))
+    with served(Settings(), FakeEngine()) as port:
+        text = await asyncio.to_thread(lambda: httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+    families = [
+        family
+        for family in text_string_to_metric_families(text)
+        if not family.name.startswith("process_") and not family.name.endswith("_created")
+    ]
+    shown = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    assert shown == documented
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = [
+        line.split("|") for line in OPERATING.read_text().splitlines() if "| `DEEPFAKE_" in line
+    ]
+    documented = {row[1].strip(" `"): row[2].strip(" `") for row in rows}
+    expected = {}
+    for name, field in Settings.model_fields.items():
+        part = field.get_default(call_default_factory=True)
+        if not isinstance(part, BaseModel):
+            expected[f"DEEPFAKE_{name.upper()}"] = shown_default(part)
+        elif name != "limits":
+            for key in type(part).model_fields:
+                value = getattr(part, key)
+                expected[f"DEEPFAKE_{name.upper()}__{key.upper()}"] = shown_default(value)
+    assert documented == expected
+
+
+def shown_default(value: object) -> str:
+    """As the table writes it."""
+    if value is None or value == "":
+        return ""
+    return json.dumps(value) if isinstance(value, bool | list) else str(value)

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,26 +109,50 @@ class ServerProcess:
         line = next(line for line in lines if line.startswith(name))
         return line.removeprefix(name).split()[:2]
 
+    def _processes(self) -> list[Path]:
+        """The server and all that come from it, such as those that read videos."""
+        found = []
+        waiting = [str(self.pid)]
+        while waiting:
+            process = Path("/proc", waiting.pop())
+            found.append(process)
+            for children in process.glob("task/*/children"):
+                with suppress(OSError):
+                    waiting += children.read_text().split()
+        return found
+
     def _written(self) -> int:
-        lines = Path(f"/proc/{self.pid}/io").read_text().splitlines()
-        return int(dict(line.split(": ") for line in lines)["write_bytes"])
+        # What a process wrote that has ended is counted for the one that waited for it.
+        total = 0
+        for process in self._processes():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                lines = (process / "io").read_text().splitlines()
+                total += int(dict(line.split(": ") for line in lines)["write_bytes"])
+        return total
 
     def _files(self) -> set[str]:
         return {str(path) for path in self._folder.rglob("*")}
 
     def _open_files(self) -> set[str]:
         found = set()
-        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
-            try:
-                target = os.readlink(entry)
-                flags = (entry.parent.parent / "fdinfo" / entry.name).read_text()
-            except FileNotFoundError:
-                continue
-            # Modules imported late are opened for reading only.
-            writable = int(flags.split("flags:")[1].split()[0], 8) & os.O_ACCMODE
-            if writable and target.startswith("/") and not target.startswith(("/dev/", "/proc/")):
-                found.add(target)
+        for process in self._processes():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                for entry in (process / "fd").iterdir():
+                    found |= _written_to(entry)
         return found
+
+
+def _written_to(entry: Path) -> set[str]:
+    """The regular file behind a descriptor that is open for writing, if it is one."""
+    try:
+        target = os.readlink(entry)
+        flags = (entry.parent.parent / "fdinfo" / entry.name).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+    # Modules imported late are opened for reading only.
+    writable = int(flags.split("flags:")[1].split()[0], 8) & os.O_ACCMODE
+    kernel = target.startswith(("/dev/", "/proc/")) or not target.startswith("/")
+    return {target} if writable and not kernel else set()
 
 
 @contextmanager

@@ -38,9 +38,9 @@ def children_of(parent: int) -> list[int]:
     return found
 
 
-def descriptors() -> int:
-    """How many this process has open."""
-    return len(os.listdir("/proc/self/fd"))
+def descriptors(pid: int | str = "self") -> int:
+    """How many a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def peak_memory(pid: int) -> int:

@@ -180,7 +180,9 @@ async def test_what_the_source_raises_is_raised_and_its_time_is_not_charged(
     assert extraction.spent <= time.monotonic() - began - 0.5
 
 
-async def test_a_killed_child_fails_its_own_request_alone(workers: Workers, group: bytes) -> None:
+async def test_a_killed_child_fails_its_own_request_alone(
+    workers: Workers, group: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     restarts = workers.restarts
     async with workers.extract(Memory(group), JOB) as victim:
         await anext(victim)
@@ -198,6 +200,9 @@ async def test_a_killed_child_fails_its_own_request_alone(workers: Workers, grou
     assert len(clips) == 24
     await asyncio.sleep(0)
     assert workers.restarts == restarts + 1
+    assert [record.fields for record in caplog.records if record.msg == "worker lost"] == [  # type: ignore[attr-defined]
+        {"exit": -signal.SIGKILL}
+    ]
 
 
 async def test_after_a_crash_children_come_from_a_new_nursery(group: bytes) -> None:
@@ -293,6 +298,8 @@ async def _rest(extraction: object) -> None:
 async def test_leaving_early_and_being_cancelled_end_the_child(
     workers: Workers, group: bytes
 ) -> None:
+    await until(lambda: not workers._renewal)
+    restarts = workers.restarts
     async with workers.extract(Memory(group), JOB) as extraction:
         await anext(extraction)
         (child,) = children_of(nursery_of(workers))
@@ -304,14 +311,18 @@ async def test_leaving_early_and_being_cancelled_end_the_child(
         await task
     assert children_of(nursery_of(workers)) == []
     assert workers.alive == 0
+    assert workers.restarts == restarts, "who is killed has not crashed"
 
 
 async def test_nothing_is_left_of_many_extractions(workers: Workers, group: bytes) -> None:
+    await until(lambda: not (workers._renewal or workers._retired))
     small = media.numbered_video(5)
     await done(workers, small)
     before = descriptors()
+    nursery, held = nursery_of(workers), descriptors(nursery_of(workers))
     for _ in range(10):
         await asyncio.gather(*(done(workers, small) for _ in range(5)))
+    assert (nursery_of(workers), descriptors(nursery)) == (nursery, held)
     for _ in range(10):
         async with workers.extract(Memory(group), JOB) as extraction:
             await anext(extraction)
