@@ -151,10 +151,6 @@ class Engine(Protocol):
         ones stay."""
         ...
 
-    async def drain(self) -> None:
-        """Take no new work, and return when all that was taken is finished."""
-        ...
-
     def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:
         """Score one video.
 

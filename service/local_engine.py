@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from service.assembly import Assembler
@@ -49,50 +49,46 @@ class LocalEngine:
             cpu_seconds=_CPU_MARGIN * limits.decode_seconds,
         )
         self._slots = Slots(limits.concurrency, limits.short_seconds)
-        self._missing: tuple[str, ...] = ("still starting",)
-        self._draining = False
+        self._missing: dict[Callable[[], Awaitable[None]] | None, str] = {None: "still starting"}
+        """What keeps it from scoring, by what would load it; None for what nothing can load."""
         self._running = self._waiting = 0
         self._idle = asyncio.Condition()
         self._runs: set[Run] = set()
 
     async def start(self) -> None:
         """Load models and detector; what cannot be loaded is named by ``readiness``."""
-        missing: list[str] = []
+        missing: dict[Callable[[], Awaitable[None]] | None, str] = {}
         for load in (self._registry.load, self._workers.start):
             try:
                 await load()
             except ModelError as error:
-                missing.append(str(error))
-        self._missing = tuple(missing)
+                missing[load] = str(error)
+        self._missing = missing
 
     async def stop(self) -> None:
         """Cancel what runs, end all processes and threads."""
-        self._missing = ("stopping",)
+        self._missing = {None: "stopping"}
         for run in self._runs:
             run.abort(_stopping())
         await self._wait_until_idle()
         await self._workers.stop()
         await self._registry.close()
 
-    async def drain(self) -> None:
-        """Take nothing new, and wait until all that was taken is done."""
-        self._draining = True
-        await self._wait_until_idle()
-
     async def reload(self) -> None:
-        """Load the models anew; see ``Engine.reload``."""
-        await self._registry.load()
-        self._missing = tuple(each for each in self._missing if each in ("stopping",))
+        """Load the models anew, and the detector where it is missing; see ``Engine.reload``."""
+        for load in {self._registry.load: None, **self._missing}:
+            if load is not None:
+                await load()
+                self._missing.pop(load, None)
 
     def readiness(self) -> Readiness:
         """Whether scoring is possible."""
         return Readiness(
-            ready=not self._missing and not self._draining,
-            missing=self._missing or (("draining",) if self._draining else ()),
+            ready=not self._missing,
+            missing=tuple(self._missing.values()),
             models=tuple(each.served for each in self._registry.models()),
             ensembles=self._registry.ensembles(),
             default=self._registry.default,
-            draining=self._draining,
             running=self._running,
             waiting=self._waiting,
             clips_waiting=sum(each.batcher.pending for each in self._registry.models()),
@@ -103,8 +99,8 @@ class LocalEngine:
 
     async def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:
         """Score one video; see ``Engine.detect``."""
-        if self._missing or self._draining:
-            raise NotReady("; ".join(self._missing) or "draining", retry_after=5)
+        if self._missing:
+            raise NotReady("; ".join(self._missing.values()), retry_after=5)
         self._registry.panel(options.model)
         asked = time.monotonic()
         async with self._place() as place:

@@ -50,9 +50,6 @@ class FakeEngine:
     async def stop(self) -> None:
         self.events.append("stop")
 
-    async def drain(self) -> None:
-        self.events.append("drain")
-
     async def reload(self) -> None:
         self.events.append("reload")
         if self.reload_error is not None:

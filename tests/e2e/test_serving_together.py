@@ -14,7 +14,7 @@ from service.engine import DetectionOptions, Finished, SegmentScored
 from service.errors import MalformedRequest, ModelError, UnknownModel
 from service.local_engine import LocalEngine
 from service.report import EnsembleInfo, ModelInfo, Report
-from service.settings import Ensemble, ExtraModel, Limits, ModelSettings, Settings
+from service.settings import Ensemble, ExtraModel, FaceSettings, Limits, ModelSettings, Settings
 from tests import media
 from tests.e2e.test_engine import as_media
 from tests.onnx_models import CONTRACT, brightness_model
@@ -181,3 +181,26 @@ async def test_a_new_model_takes_over_without_a_lost_request(tmp_path: Path, gro
         assert engine.readiness().ready
         still = await report_of(engine, media.group_video(10))
         assert still.model.version == "2"
+
+
+async def test_what_was_missing_can_be_put_in_place(tmp_path: Path) -> None:
+    path, detector = tmp_path / "model.onnx", tmp_path / "detector.onnx"
+    settings = Settings(
+        model=ModelSettings(path=path), faces=FaceSettings(detector="insightface", path=detector)
+    )
+    engine = LocalEngine(settings)
+    await engine.start()
+    try:
+        assert len(engine.readiness().missing) == 2
+        with pytest.raises(ModelError, match="model"):
+            await engine.reload()
+        path.write_bytes(brightness_model(CONTRACT))
+        with pytest.raises(ModelError):
+            await engine.reload()
+        # The model is there, the detector still is not.
+        (missing,) = engine.readiness().missing
+        assert "detect" in missing
+        assert engine.readiness().models
+        assert not engine.readiness().ready
+    finally:
+        await engine.stop()
