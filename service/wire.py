@@ -37,7 +37,8 @@ _PARTING_MOST = 64
 """So many connections beyond the limit are told so at a time; more are closed without a word."""
 
 _UNREAD_SECONDS = 60.0
-"""So long a client may leave an answer unread."""
+"""So long a client may read nothing of an answer, or less than the kernel frees room for: some
+hundred kilobytes."""
 
 _METHOD, _ROUTE = "OTHER", "unread"
 
@@ -127,12 +128,23 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as is written."""
         super().pause_writing()
-        self._after("unread", _UNREAD_SECONDS, self.transport.abort)
+        self._expect_reading()
 
     def resume_writing(self) -> None:
         """It has caught up."""
         super().resume_writing()
         self._never("unread")
+
+    def _expect_reading(self) -> None:
+        left = self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            if self.transport.get_write_buffer_size() >= left:
+                self.transport.abort()
+            else:
+                self._expect_reading()
+
+        self._after("unread", _UNREAD_SECONDS, look)
 
     def shutdown(self) -> None:
         """The server stops."""

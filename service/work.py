@@ -29,6 +29,9 @@ class Outcome:
     error: ServiceError | None = None
 
 
+Followed = AsyncGenerator[Progress | SegmentScored | None, None]
+
+
 class Work:
     """A detection in a task of its own.
 
@@ -56,10 +59,14 @@ class Work:
         # Unlike a finally in the task, this runs even if the task is cancelled before it begins.
         self._task.add_done_callback(lambda _: self._end(ended))
 
-    async def follow(self, beat: float) -> AsyncGenerator[Progress | SegmentScored | None, None]:
+    def follow(self, beat: float) -> Followed:
         """Everything told so far, then everything that comes, until the end; None where nothing
-        came for ``beat`` seconds. What began after the end gets nothing: see ``outcome``."""
-        segments, seen = self.segments, 0
+        came for ``beat`` seconds. What is asked for after the end gets the last progress alone:
+        see ``outcome``."""
+        return self._follow(self.segments, beat)
+
+    async def _follow(self, segments: list[SegmentScored], beat: float) -> Followed:
+        seen = 0
         progress: Progress | None = None
         while True:
             news, over = self._news, self.outcome is not None

@@ -149,6 +149,7 @@ class Detections:
 
     async def _stream(self, request: Request, work: Work, form: str) -> Response:
         """What fails before there is anything to tell is an ordinary problem."""
+        followed = work.follow(self._beat)
         try:
             await while_connected(request.receive, work.begun(self._beat))
             if work.outcome and work.outcome.error and work.progress is None:
@@ -156,7 +157,7 @@ class Detections:
         except BaseException:
             await work.cancel()
             raise
-        return EventStream(work, form, beat=self._beat, own=True)
+        return EventStream(work, followed, form, own=True)
 
     async def _later(
         self, request: Request, body: Body, place: Place, options: DetectionOptions

@@ -75,10 +75,11 @@ def router(jobs: Jobs, beat: float) -> APIRouter:
     async def get(id: str, request: Request) -> Response:
         form = accepted(request, JSON, NDJSON, SSE)
         job, work = jobs.get(id, owner(request))
-        job.fetched = job.fetched or work.outcome is not None
+        # Who follows it will see how it ends.
+        job.fetched = job.fetched or form != JSON or work.outcome is not None
         if form == JSON:
             return Response(show(job, work), media_type=JSON)
-        return EventStream(work, form, beat=beat, own=False)
+        return EventStream(work, work.follow(beat), form, own=False)
 
     @routes.delete(
         "/v1/detections/{id}",

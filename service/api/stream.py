@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api import events
 from service.api.presence import while_connected
-from service.work import Work
+from service.work import Followed, Work
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -17,16 +17,16 @@ HEADERS = {
 
 
 class EventStream(Response):
-    """Follows a work to its end, with a sign of life every ``beat`` seconds.
+    """Tells what is ``followed`` of a work, to its end.
 
     ``own`` says that the work is done for this client alone: it ends when the client goes.
     """
 
-    def __init__(self, work: Work, form: str, *, beat: float, own: bool) -> None:
+    def __init__(self, work: Work, followed: Followed, form: str, *, own: bool) -> None:
         super().__init__(media_type=form, headers=HEADERS)
         # A body without an end in sight has no length.
         del self.headers["content-length"]
-        self._work, self._form, self._beat, self._own = work, form, beat, own
+        self._work, self._followed, self._form, self._own = work, followed, form, own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises ``ClientDisconnect``."""
@@ -39,7 +39,7 @@ class EventStream(Response):
     async def _stream(self, send: Send) -> None:
         head = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **head})
-        async for event in self._work.follow(self._beat):
+        async for event in self._followed:
             await self._send(send, events.told(event, self._work.progress, self._form))
         outcome = await self._work.end()
         await self._send(send, events.last(outcome, self._work.request_id, self._form))

@@ -11,10 +11,12 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from service import wire
+from service.engine import SegmentScored
 from service.server import HEAD_BYTES
 from service.settings import Limits, ServerSettings, Settings
 from tests.api.client import settings
-from tests.api.fakes import FakeEngine
+from tests.api.fakes import SEGMENT, FakeEngine
 from tests.api.wire import POST, code, connected, eventually, read_all, served
 from tests.security.server_process import free_port
 
@@ -125,6 +127,24 @@ def test_a_request_that_arrived_has_all_the_time_its_work_takes() -> None:
     with served(settings(header_seconds=0.2), engine) as port, connected(port) as connection:
         connection.sendall(POST + b"Content-Length: 1\r\n\r\nx")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["deaf", "slow"])
+def test_an_answer_that_nobody_reads_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    monkeypatch.setattr(wire, "_UNREAD_SECONDS", 1.0)
+    many = [SegmentScored(number, SEGMENT.segment) for number in range(100_000)]
+    with served(settings(), FakeEngine(told=many)) as port, connected(port) as connection:
+        accept = b"Connection: close\r\nAccept: application/x-ndjson\r\n"
+        connection.sendall(POST + accept + b"Content-Length: 1\r\n\r\nx")
+        answer = b""
+        for _ in range(40):
+            # What the kernel has room for moves in large steps: a slow reader is no trickle here.
+            answer += connection.recv(400_000) if reads else b""
+            time.sleep(0.1)
+        answer += read_all(connection)
+    assert (b'"report"' in answer[-3000:]) == reads
 
 
 def test_connections_are_bounded() -> None:

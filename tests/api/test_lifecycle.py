@@ -115,6 +115,23 @@ def test_a_result_that_nobody_has_seen_is_waited_for(tmp_path: Path) -> None:
         assert running.ended(20) == 0
 
 
+def test_who_follows_a_job_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with server(tmp_path) as running, ThreadPoolExecutor() as clients:
+        path = post(running, Prefer="respond-async").headers["location"]
+        accept = {"Accept": "application/x-ndjson"}
+        follower = clients.submit(httpx.get, running.url + path, headers=accept, timeout=30)
+        assert eventually(lambda: "http_connections 2.0" in metrics(running))
+        running.signal(signal.SIGTERM)
+        running.signal(signal.SIGUSR1)
+        assert json.loads(follower.result(20).text.splitlines()[-1])["event"] == "report"
+        # Far under the 30 seconds for results that nobody has seen.
+        assert running.ended(20) == 0
+
+
+def metrics(running: ServerProcess) -> str:
+    return httpx.get(f"{running.url}/metrics").text
+
+
 @pytest.mark.parametrize(("arguments", "event"), [([], "reloaded"), (["fails"], "reload failed")])
 def test_models_are_loaded_anew_while_requests_go_on(
     tmp_path: Path, arguments: list[str], event: str

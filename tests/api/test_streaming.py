@@ -92,6 +92,17 @@ def test_events_arrive_as_they_come(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", [NDJSON, SSE])
+async def test_work_that_is_faster_than_its_stream_tells_all(form: str) -> None:
+    engine = FakeEngine(told=[HALF, SEGMENT, SEGMENT])
+    async with client(engine) as session:
+        response = await session.post(
+            "/v1/detections", content=b"x", headers=OCTETS | {"Accept": form}
+        )
+    names = [event["event"] for event in events(iter(response.text.split("\n")), form)]
+    assert names == ["segment", "segment", "progress", "report"]
+
+
+@pytest.mark.parametrize("form", [NDJSON, SSE])
 async def test_an_error_before_anything_is_told_is_an_ordinary_problem(form: str) -> None:
     engine = FakeEngine(told=[], error=errors.NoVideo("audio only"))
     headers = OCTETS | {"Accept": form}
