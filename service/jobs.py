@@ -18,7 +18,7 @@ from service.settings import JobSettings
 from service.work import Work
 
 _TOKEN_BYTES = 16
-_ID = re.compile(r"(?P<replica>[a-z0-9-]{1,40})-(?P<token>[0-9a-f]{32})")
+_ID = re.compile(r"(?P<replica>[a-z0-9-]{1,63})-(?P<token>[0-9a-f]{32})")
 
 
 class Job:

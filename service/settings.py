@@ -124,7 +124,7 @@ class JobSettings(BaseModel):
     most: int = Field(200, gt=0, description="Jobs held at the same time, before 429")
     bytes: int = Field(64 * 2**20, gt=0, description="Results of all jobs together, before 429")
     replica: str = Field(
-        "", pattern=r"^[a-z0-9-]{0,40}$", description="Name of this replica; random when empty"
+        "", pattern=r"^[a-z0-9-]{0,63}$", description="Name of this replica; random when empty"
     )
 
 
