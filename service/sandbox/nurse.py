@@ -158,10 +158,11 @@ class Nurse:
         self.alive = False
         for number in list(self.children):
             self._ended(number, None)
-        await self._reap()
-        self._channel.close()
+        # Before anybody who waits for these ends asks for a new nursery and seems to be the cause.
         if not self._stopping:
             self._trouble()
+        await self._reap()
+        self._channel.close()
 
     async def _reap(self) -> None:
         self._process.kill()
