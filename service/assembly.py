@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -59,7 +60,7 @@ class Assembler:
             verdict=verdict,
             score=worst.score if worst else None,
             raw_score=worst.raw_score if worst else None,
-            reasons=self._reasons(verdict, self._point, coverage),
+            reasons=self._reasons(verdict, self._point, coverage, findings),
             operating_point=self._point,
             model=self._model(),
             media=MediaInfo(
@@ -174,10 +175,9 @@ class Assembler:
         """What each member of an ensemble makes of these windows of a track."""
         if self._panel.rule is None:
             return None
-        first, last = clips[0].first_frame, clips[-1].first_frame
         parts = []
         for member, windows in zip(self._panel.members, findings.parts, strict=True):
-            own = [each for each in windows[track] if first <= each.first_frame <= last]
+            own = _within(windows[track], clips[0].first_frame, clips[-1].last_frame)
             contract, raw = member.served.contract, rule(own)
             score = scoring.calibrate(raw, contract.operating_point)
             parts.append(PartScore(model=contract.name, score=score, raw_score=raw))
@@ -199,7 +199,9 @@ class Assembler:
             fallback=served.fallback,
         )
 
-    def _reasons(self, verdict: str, point: OperatingPoint, coverage: Coverage) -> tuple[str, ...]:
+    def _reasons(
+        self, verdict: str, point: OperatingPoint, coverage: Coverage, findings: Findings
+    ) -> tuple[str, ...]:
         reasons: list[str] = []
         if verdict == "no_face":
             reasons.append("No face large and clear enough was found.")
@@ -207,16 +209,15 @@ class Assembler:
             reasons.append("Faces were seen, but none could be scored: see clips_dropped.")
         if point.abstain is not None:
             reasons.append(point.abstain)
-        if point.calibration == UNCALIBRATED:
-            reasons.append("The model is uncalibrated: its threshold is a convention.")
         for member in self._panel.members:
+            name = f"The model {member.served.contract.name}" if self._panel.rule else "The model"
+            if member.served.contract.operating_point.calibration == UNCALIBRATED:
+                reasons.append(f"{name} is uncalibrated: its threshold is a convention.")
             if member.served.contract.notice != UNKNOWN:
                 reasons.append(member.served.contract.notice)
             if member.served.fallback:
                 reasons.append("A GPU was asked for and could not be used: the CPU scored.")
-        if self._options.explain and not any(
-            each.classifier.has_cam for each in self._panel.members
-        ):
+        if self._options.explain and findings.mapper is None:
             reasons.append("The model has no class activation map, so none is given.")
         if coverage.frames_damaged:
             reasons.append(f"{coverage.frames_damaged} frames are damaged and were not scored.")
@@ -228,6 +229,14 @@ class Assembler:
         if over := coverage.clips_dropped.get("over_clip_limit"):
             reasons.append(f"{over} clips were over the limit and were not scored.")
         return tuple(reasons)
+
+
+def _within(
+    windows: Sequence[ScoredClip], first_frame: int, last_frame: int
+) -> Sequence[ScoredClip]:
+    """Those that begin in this stretch."""
+    start = bisect_left(windows, first_frame, key=lambda each: each.first_frame)
+    return windows[start : bisect_right(windows, last_frame, key=lambda each: each.first_frame)]
 
 
 def _box(box: Box) -> BoxOut:

@@ -23,9 +23,10 @@ class Findings:
     ``clips`` are what segments, faces and the video are scored from. Of a single model they are
     its clips. Of an ensemble they are windows as long as its longest member's clips: a member with
     shorter ones scores a window by their mean, and the members' calibrated scores of a window are
-    combined by the ensemble's rule. ``parts`` holds the members' own windows. ``cams`` holds, per
-    track and first frame of a clip, the mean raw map over its frames, float32 (h, w), of the
-    first member that has maps and clips as long as a window.
+    combined by the ensemble's rule. ``parts`` holds the members' own windows. ``mapper`` is the
+    member whose class activation maps are shown, None without one: the first that has maps and
+    clips as long as a window; ``cams`` holds, per track and first frame of a clip, the mean raw map
+    over its frames, float32 (h, w).
     """
 
     def __init__(self, panel: Panel) -> None:
@@ -33,7 +34,8 @@ class Findings:
         lengths = [each.served.contract.clip_length for each in panel.members]
         self._clips_in_window = [max(lengths) // length for length in lengths]
         self._unfinished: list[dict[int, list[ScoredClip]]] = [{} for _ in panel.members]
-        self._mapper = next(
+        self._longest = self._clips_in_window.index(1)
+        self.mapper: int | None = next(
             (
                 number
                 for number, each in enumerate(panel.members)
@@ -44,52 +46,54 @@ class Findings:
         self.parts: list[Windows] = [{} for _ in panel.members]
         self.clips: Windows = {}
         self.cams: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._count = 0
         self.seconds = 0.0
         """Of the device's time that went into this video."""
 
     @property
     def count(self) -> int:
         """Clips, or windows of an ensemble, that have their score."""
-        return sum(map(len, self.clips.values()))
+        return self._count
 
-    def add(self, member: int, scored: Sequence[Scored]) -> None:
+    def add(self, member: int, scored: Sequence[Scored]) -> set[int]:
         """Keep the scores of some clips by one member, in the order of the video, and let their
-        pixels go."""
+        pixels go. Gives the tracks that have another window in ``clips``."""
+        grown = set()
         for each in scored:
             clip = each.clip
             self.seconds += each.seconds
-            self._keep(
-                member,
-                clip.track,
-                ScoredClip(
-                    clip.first_frame, clip.last_frame, clip.start, clip.end, clip.boxes, each.fake
-                ),
+            kept = ScoredClip(
+                clip.first_frame, clip.last_frame, clip.start, clip.end, clip.boxes, each.fake
             )
-            if each.cam is not None and member == self._mapper:
+            if self._keep(member, clip.track, kept):
+                grown.add(clip.track)
+            if each.cam is not None and member == self.mapper:
                 self.cams[clip.track, clip.first_frame] = each.cam.mean(axis=0)
+        return grown
 
-    def _keep(self, member: int, track: int, clip: ScoredClip) -> None:
+    def _keep(self, member: int, track: int, clip: ScoredClip) -> bool:
+        """Whether that completed a window of all members."""
         group = self._unfinished[member].setdefault(track, [])
         group.append(clip)
         if len(group) < self._clips_in_window[member]:
-            return
+            return False
         del self._unfinished[member][track]
-        windows = self.parts[member].setdefault(track, [])
-        windows.append(_window(group))
-        self._combine(track)
+        self.parts[member].setdefault(track, []).append(_window(group))
+        return self._combine(track)
 
-    def _combine(self, track: int) -> None:
+    def _combine(self, track: int) -> bool:
         """Take the next window of a track in once all members have scored it."""
-        done = self.clips.get(track, [])
-        place = len(done)
+        place = len(self.clips.get(track, ()))
         own = [windows.get(track, ()) for windows in self.parts]
         if any(len(windows) <= place for windows in own):
-            return
-        window = own[0][place]
+            return False
+        window = own[self._longest][place]
         if self._panel.rule is not None:
             raw = self.combined([windows[place].raw for windows in own])
             window = replace(window, raw=raw)
         self.clips.setdefault(track, []).append(window)
+        self._count += 1
+        return True
 
     def combined(self, raws: Sequence[float]) -> float:
         """The members' raw scores of one thing as one number, by the ensemble's rule."""

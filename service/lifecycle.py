@@ -26,7 +26,7 @@ class Lifecycle:
         self._engine, self._admission, self._jobs = engine, admission, jobs
         self._starting: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
-        self._stopped = False
+        self._wanted = self._stopped = False
 
     def readiness(self) -> Readiness:
         """The engine's state; a service that drains says so before its engine does."""
@@ -43,10 +43,13 @@ class Lifecycle:
             await asyncio.wait([self._starting])
 
     def reload(self) -> None:
-        """Begin to load the models anew; the log tells how it went."""
-        busy = any(task and not task.done() for task in (self._starting, self._reloading))
-        if not busy and not self._admission.closed:
-            self._reloading = asyncio.create_task(self._reload())
+        """Begin to load the models anew, after what is being loaded now; the log tells how it
+        went."""
+        if self._admission.closed:
+            return
+        self._wanted = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload_wanted())
 
     async def drain(self, seconds: float) -> None:
         """Take no new videos; wait until those taken are scored, and until results of jobs have
@@ -77,6 +80,12 @@ class Lifecycle:
             await self._engine.start()
         except Exception as error:
             _log.critical("start failed", extra={"fields": origin(error)})
+
+    async def _reload_wanted(self) -> None:
+        await self.started()
+        while self._wanted:
+            self._wanted = False
+            await self._reload()
 
     async def _reload(self) -> None:
         _log.info("reloading")

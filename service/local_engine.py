@@ -4,6 +4,7 @@ by the networks of this one."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +17,7 @@ from service.extraction import ExtractionLimits
 from service.faces.tracking import TrackerSettings
 from service.registry import Registry
 from service.run import Run
+from service.sandbox.extraction import Extraction
 from service.sandbox.job import Job
 from service.sandbox.workers import Workers
 from service.settings import Settings
@@ -26,6 +28,9 @@ from service.video.video import VideoLimits
 _CPU_MARGIN = 2.0
 """Processor seconds a process may take over the seconds of work: the kernel's limit is only there
 for the case that this process cannot end it."""
+
+
+_log = logging.getLogger("service.engine")
 
 
 class LocalEngine:
@@ -63,6 +68,9 @@ class LocalEngine:
                 await load()
             except ModelError as error:
                 missing[load] = str(error)
+            except Exception as error:
+                _log.error("loading failed", exc_info=error)
+                missing[load] = "models or detector cannot be loaded; the log says more"
         self._missing = missing
 
     async def stop(self) -> None:
@@ -91,7 +99,7 @@ class LocalEngine:
             default=self._registry.default,
             running=self._running,
             waiting=self._waiting,
-            clips_waiting=sum(each.batcher.pending for each in self._registry.models()),
+            clips_waiting=self._registry.pending,
             workers=self._workers.alive,
             worker_restarts=self._workers.restarts,
             confinement=self._workers.layers,
@@ -108,22 +116,22 @@ class LocalEngine:
                 raise _stopping()
             # Looked up anew, since it may have been replaced; its lanes open before anything else
             # can happen.
-            panel, began = self._registry.panel(options.model), time.monotonic()
+            panel, queued = self._registry.panel(options.model), time.monotonic() - asked
             run = Run(
                 panel,
                 Assembler(panel, self._workers.detector, options),
                 explain=options.explain,
-                expires=began + self._settings.limits.total_seconds,
+                seconds=self._settings.limits.total_seconds,
             )
             with self._known(run):
                 job = self._job(panel.specs, options)
                 async with self._workers.extract(Memory(media.data), job) as extraction:
-                    place.occupy(extraction)
-                    try:
-                        async for event in run.events(extraction, media, began - asked):
-                            yield event
-                    finally:
-                        place.vacate()
+                    place.occupy(_Reading(run, extraction))
+                    async for event in run.events(extraction, media, queued):
+                        if run.read:
+                            place.vacate()
+                            run.go_on()
+                        yield event
 
     @contextmanager
     def _known(self, run: Run) -> Iterator[None]:
@@ -177,6 +185,21 @@ class LocalEngine:
                 most_faces=min(options.faces or limits.faces, limits.faces),
             ),
         )
+
+
+class _Reading:
+    """What is halted when a place is needed: the process, and the clock of the request."""
+
+    def __init__(self, run: Run, extraction: Extraction) -> None:
+        self._run, self._extraction = run, extraction
+
+    def pause(self) -> None:
+        self._run.halt()
+        self._extraction.pause()
+
+    def resume(self) -> None:
+        self._run.go_on()
+        self._extraction.resume()
 
 
 def _stopping() -> NotReady:

@@ -76,6 +76,7 @@ class Metrics:
     def batch(self, model: str, version: str, size: int) -> None:
         """One batch of so many clips went through a model."""
         self._batches.labels(model, version).inc()
+        self._clips.labels(model, version).inc(size)
         self._batch_size.labels(model, version).observe(size)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -95,7 +96,6 @@ class Metrics:
         }
         for stage, seconds in stages.items():
             self._stage_seconds.labels(stage).observe(seconds)
-        self._clips.labels(*model).inc(report.coverage.clips_scored)
         if report.score is not None:
             self._score.labels(*model).observe(report.score)
         if report.verdict in _ABSTAINED:

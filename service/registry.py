@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,7 @@ class Registry:
         self._panels: Mapping[str, Panel] = {}
         self._default = ""
         self._loading = asyncio.Lock()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[Batcher, asyncio.Task[None]] = {}
 
     async def load(self) -> None:
         """Load all models of the settings and serve them from then on. Raises ``ModelError``
@@ -122,13 +122,22 @@ class Registry:
         """Name of what scores where none is asked for; None while nothing is served."""
         return self._default or None
 
+    @property
+    def pending(self) -> int:
+        """Clips that wait for the device, those for models that are being replaced too."""
+        return sum(batcher.pending for batcher in self._batchers)
+
+    @property
+    def _batchers(self) -> list[Batcher]:
+        return [*(each.batcher for each in self.models()), *self._retiring]
+
     async def close(self) -> None:
         """Stop all batchers and the device's thread."""
-        for task in self._retiring:
+        for task in self._retiring.values():
             task.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
-        for member in self.models():
-            await member.batcher.stop()
+        await asyncio.gather(*self._retiring.values(), return_exceptions=True)
+        for batcher in self._batchers:
+            await batcher.stop()
         self._panels, self._default = {}, ""
         await self._device.close()
 
@@ -145,7 +154,9 @@ class Registry:
         try:
             classifier = load_classifier(path, device=settings.device, threads=settings.threads)
         except ModelError:
-            if not (settings.cpu_fallback and settings.device == "cuda"):
+            # A GPU that works, and has no room for two sets of models, is not given up.
+            first = not self._panels
+            if not (first and settings.cpu_fallback and settings.device == "cuda"):
                 raise
             classifier = load_classifier(path, device="cpu", threads=settings.threads)
             fallback = True
@@ -178,7 +189,7 @@ class Registry:
         }
         for each in self._settings.ensembles:
             chosen = tuple(members[name] for name in each.members)
-            panels[each.name] = Panel(each.name, chosen, _point(each), each.rule)
+            panels[each.name] = Panel(each.name, chosen, _point(each, chosen), each.rule)
         return panels
 
     def _member(self, served: ServedModel, classifier: Classifier) -> Member:
@@ -192,23 +203,20 @@ class Registry:
 
     def _retire(self, batcher: Batcher) -> None:
         task = asyncio.create_task(batcher.retire())
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        self._retiring[batcher] = task
+        task.add_done_callback(lambda _: self._retiring.pop(batcher))
 
 
-def _point(ensemble: Ensemble) -> OperatingPoint:
-    try:
-        return OperatingPoint(
-            threshold=ensemble.threshold,
-            uncertain_low=ensemble.uncertain_low,
-            uncertain_high=ensemble.uncertain_high,
-            calibration=COMBINED,
-        )
-    except ValueError as error:
-        raise ModelError(
-            f"the ensemble '{ensemble.name}': uncertain_low <= threshold <= uncertain_high must "
-            "hold"
-        ) from error
+def _point(ensemble: Ensemble, members: Sequence[Member]) -> OperatingPoint:
+    """Who has a member that never decides, does not decide either."""
+    points = [each.served.contract.operating_point for each in members]
+    return OperatingPoint(
+        threshold=ensemble.threshold,
+        uncertain_low=ensemble.uncertain_low,
+        uncertain_high=ensemble.uncertain_high,
+        calibration=COMBINED,
+        abstain=next((point.abstain for point in points if point.abstain), None),
+    )
 
 
 def _hash_beside(path: Path) -> str | None:

@@ -191,6 +191,10 @@ class Timing(_Part):
     """Decode, detect, track and crop."""
     classify: float
     """The device's, shared between the clips of a batch."""
+    halted: float
+    """In which reading had to wait for shorter videos."""
+    held_back: float
+    """In which reading had to wait for the device."""
     total: float
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
@@ -45,16 +46,22 @@ class _Delivery:
 
 class Run:
     """One detection; a context manager that holds the panel's lanes, which keep its networks
-    loaded. ``expires`` (``time.monotonic``) ends it with ``TooSlow``."""
+    loaded. After ``seconds``, those not counted in which it was halted, it ends with ``TooSlow``.
+    """
 
     def __init__(
-        self, panel: Panel, assembler: Assembler, *, explain: bool, expires: float
+        self, panel: Panel, assembler: Assembler, *, explain: bool, seconds: float
     ) -> None:
         self._panel, self._assembler = panel, assembler
-        self._explain, self._expires = explain, expires
-        self._lanes = [self._lane(member) for member in range(len(panel.members))]
+        self._explain, self._seconds = explain, seconds
+        self._began = time.monotonic()
+        self._halted = self._held_back = 0.0
+        self._halted_since: float | None = None
         self._open = ExitStack()
+        self.read = False
+        """Whether all of the video has been read."""
         self._findings = Findings(panel)
+        self._lanes = [self._lane(member) for member in range(len(panel.members))]
         self._news: asyncio.Queue[Position | Extracted | _Delivery | BaseException]
         self._news = asyncio.Queue()
         """Small things alone: clips wait in the lanes, which are bounded."""
@@ -62,6 +69,10 @@ class Run:
         """Clips on their way to a member, counted once for each."""
         self._told: dict[int, int] = {}
         """Per track, how many of its clips are in segments already told of."""
+        self._untold: dict[int, int] = {}
+        """Of each track with clips in no segment yet, its last frame."""
+        self._front = 0
+        """First frame of the latest window."""
 
     def __enter__(self) -> Run:
         for lane in self._lanes:
@@ -81,7 +92,6 @@ class Run:
     ) -> AsyncIterator[Event]:
         """Everything that happens, ending with ``Finished``; ``queued`` in seconds. Raises
         ``ServiceError``."""
-        began = time.monotonic()
         position, extracted = Position(0.0, 0.0), None
         feeder = asyncio.create_task(self._feed(extraction))
         try:
@@ -91,24 +101,44 @@ class Run:
                     position = news
                 elif isinstance(news, Extracted):
                     extracted = news
+                    self.read = True
                 else:
                     self._outstanding -= len(news.scored)
-                    self._findings.add(news.member, news.scored)
+                    self._advance(self._findings.add(news.member, news.scored))
+                # A queue that is never empty would keep everybody else from this thread.
+                await asyncio.sleep(0)
                 yield Progress(position.time, position.duration, self._findings.count)
-                for event in self._complete_segments(last=False):
+                for event in self._complete_segments():
                     yield event
         finally:
             feeder.cancel()
             await asyncio.gather(feeder, return_exceptions=True)
-        for event in self._complete_segments(last=True):
+        self._front = sys.maxsize
+        for event in self._complete_segments():
             yield event
         timing = Timing(
             queued=queued,
             extract=extraction.spent,
             classify=self._findings.seconds,
-            total=queued + time.monotonic() - began,
+            halted=self._halted,
+            held_back=self._held_back,
+            total=queued + time.monotonic() - self._began,
         )
-        yield Finished(self._assembler.report(media, extracted, self._findings, timing))
+        # Hours of video make many objects, and other requests wait for this thread.
+        report = await asyncio.to_thread(
+            self._assembler.report, media, extracted, self._findings, timing
+        )
+        yield Finished(report)
+
+    def halt(self) -> None:
+        """Say that the video has to wait for others from now on."""
+        self._halted_since = time.monotonic()
+
+    def go_on(self) -> None:
+        """Say that it does not any more."""
+        if self._halted_since is not None:
+            self._halted += time.monotonic() - self._halted_since
+            self._halted_since = None
 
     def abort(self, error: ServiceError) -> None:
         """End the detection with this error."""
@@ -116,7 +146,9 @@ class Run:
 
     def _lane(self, member: int) -> Lane:
         return self._panel.members[member].batcher.lane(
-            partial(self._deliver, member), cam=self._explain, expires=self._expires
+            partial(self._deliver, member),
+            cam=self._explain and member == self._findings.mapper,
+            expired=lambda: self._left < 0,
         )
 
     def _deliver(self, member: int, scored: Sequence[Scored] | ServiceError) -> None:
@@ -125,12 +157,23 @@ class Run:
         else:
             self._news.put_nowait(_Delivery(member, scored))
 
+    @property
+    def _left(self) -> float:
+        """Seconds until it has taken too long."""
+        if self._halted_since is not None:
+            return self._seconds
+        return self._began + self._halted + self._seconds - time.monotonic()
+
     async def _next(self) -> Position | Extracted | _Delivery:
-        try:
-            async with asyncio.timeout(self._expires - time.monotonic()):
-                news = await self._news.get()
-        except TimeoutError:
-            raise TooSlow("the work took longer than it may") from None
+        while True:
+            try:
+                async with asyncio.timeout(max(0.0, self._left)):
+                    news = await self._news.get()
+                break
+            except TimeoutError:
+                # It may have been halted meanwhile.
+                if self._left <= 0:
+                    raise TooSlow("the work took longer than it may") from None
         if isinstance(news, BaseException):
             raise news
         return news
@@ -144,15 +187,29 @@ class Run:
                     self._news.put_nowait(item)
                     continue
                 self._outstanding += len(wanted[item.spec])
+                since = time.monotonic()
                 for member in wanted[item.spec]:
                     await self._lanes[member].submit(item)
+                self._held_back += time.monotonic() - since
         except Exception as error:
             self._news.put_nowait(error)
 
-    def _complete_segments(self, *, last: bool) -> Iterator[SegmentScored]:
-        for track, clips in self._findings.clips.items():
-            groups: list[list[ScoredClip]] = scoring.segments(clips[self._told.get(track, 0) :])
-            for group in groups if last else groups[:-1]:
+    def _advance(self, tracks: set[int]) -> None:
+        """Take note of tracks with new windows."""
+        for track in tracks:
+            last = self._findings.clips[track][-1]
+            self._untold[track] = last.last_frame
+            self._front = max(self._front, last.first_frame)
+
+    def _complete_segments(self) -> Iterator[SegmentScored]:
+        """Segments that nothing can be added to: another has begun after them, or the windows of
+        other faces have gone past them."""
+        for track, last_frame in list(self._untold.items()):
+            told = self._told.get(track, 0)
+            groups: list[list[ScoredClip]] = scoring.segments(self._findings.clips[track][told:])
+            over = last_frame + 1 < self._front
+            for group in groups if over else groups[:-1]:
                 self._told[track] = self._told.get(track, 0) + len(group)
-                segment = self._assembler.segment(track, group, self._findings)
-                yield SegmentScored(track, segment)
+                yield SegmentScored(track, self._assembler.segment(track, group, self._findings))
+            if over:
+                del self._untold[track]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -28,7 +28,11 @@ class Limits(BaseModel):
     memory: int = _limit(3 * 2**29, "bytes", "Address space of the process that reads a video")
     faces: int = _limit(16, "faces", "Faces followed in one frame, the largest first")
     smallest_face: int = _limit(40, "pixels", "Shorter side of the smallest face that is scored")
-    clips: int = _limit(20_000, "clips", "Clips of one video, all faces together")
+    clips: int = _limit(
+        20_000,
+        "clips",
+        "Clips of one video by one model, all faces together",
+    )
     concurrency: int = _limit(2, "videos", "Videos worked on at the same time")
     waiting: int = _limit(16, "videos", "Videos received or queued beyond those, before 429")
     media_bytes: int = _limit(2**30, "bytes", "Media of all requests together, before 429")
@@ -70,6 +74,14 @@ class Ensemble(BaseModel):
     threshold: float = Field(0.5, ge=0, le=1)
     uncertain_low: float = Field(0.5, ge=0, le=1)
     uncertain_high: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Ensemble:
+        if not self.uncertain_low <= self.threshold <= self.uncertain_high:
+            raise ValueError("uncertain_low <= threshold <= uncertain_high must hold")
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("a member is named twice")
+        return self
 
 
 class ModelSettings(BaseModel):

@@ -1,17 +1,18 @@
 """Who reads a video now: a few at a time, the short ones before long ones can matter.
 
-A video is short until it has been read for ``short`` seconds. While there are short and long ones,
-short ones have all places but one, in the order of their arrival, and the long ones the last; what
-one kind leaves free the other takes. So with n places a video of less than ``short`` seconds of
-reading waits for at most ``k * short / (n - 1)`` seconds behind k others, however long those are,
-and a long one always gets on. Long ones that have no place are halted, whatever they are doing, and
-take turns: the one that has had the fewest turns of ``short`` seconds goes first. With a single
-place short ones go first.
+A video is short until it has had a place for ``short`` seconds. While there are short and long
+ones, short ones have all places but one, in the order of their arrival, and the long ones the last;
+what one kind leaves free the other takes. So with n places a video waits for at most
+``k * short / (n - 1)`` seconds for its first place behind k others, however long those are, and a
+long one always gets on. Long ones that have no place are halted, whatever they are doing, and take
+turns: the one that has had the fewest turns of ``short`` seconds goes first. With a single place
+short ones go first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -20,10 +21,7 @@ _LOOK_SECONDS = 0.2
 
 
 class Reading(Protocol):
-    """Work that can be halted. ``spent``: its seconds so far, not while halted."""
-
-    @property
-    def spent(self) -> float: ...
+    """Work that can be halted."""
 
     def pause(self) -> None: ...
 
@@ -33,30 +31,45 @@ class Reading(Protocol):
 class Place:
     """One video's claim to a place."""
 
-    def __init__(self) -> None:
-        self.given = asyncio.Event()
-        """Set while it has a place."""
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._given = asyncio.Event()
         self._reading: Reading | None = None
+        self._held, self._since = 0.0, 0.0
 
     @property
-    def spent(self) -> float:
-        return self._reading.spent if self._reading else 0.0
+    def has_place(self) -> bool:
+        return self._given.is_set()
+
+    @property
+    def held(self) -> float:
+        """Seconds for which it has had a place."""
+        return self._held + (time.monotonic() - self._since if self.has_place else 0.0)
+
+    async def wait(self) -> None:
+        """Until it has a place."""
+        await self._given.wait()
 
     def occupy(self, reading: Reading) -> None:
         """Say what is to be halted when the place is needed."""
         self._reading = reading
+        if not self.has_place:
+            reading.pause()
 
     def vacate(self) -> None:
-        """Say that it is over."""
+        """Give the place back, once and for all; again does nothing."""
         self._reading = None
+        self._slots.leave(self)
 
     def give(self) -> None:
-        self.given.set()
+        self._since = time.monotonic()
+        self._given.set()
         if self._reading is not None:
             self._reading.resume()
 
     def take(self) -> None:
-        self.given.clear()
+        self._held = self.held
+        self._given.clear()
         if self._reading is not None:
             self._reading.pause()
 
@@ -73,14 +86,18 @@ class Slots:
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
         """A place, waited for. What is read there says so by ``occupy``."""
-        claim = Place()
+        claim = Place(self)
         self._claims.append(claim)
-        self._arrange()
         try:
-            await claim.given.wait()
+            self._arrange()
+            await claim.wait()
             yield claim
         finally:
             claim.vacate()
+
+    def leave(self, claim: Place) -> None:
+        """Forget a claim."""
+        if claim in self._claims:
             self._claims.remove(claim)
             self._arrange()
 
@@ -88,19 +105,19 @@ class Slots:
         """Give the places to whom they belong now."""
         chosen = self._chosen()
         for claim in self._claims:
-            if claim.given.is_set() and claim not in chosen:
+            if claim.has_place and claim not in chosen:
                 claim.take()
         for claim in chosen:
-            if not claim.given.is_set():
+            if not claim.has_place:
                 claim.give()
         if self._claims and self._ticker is None:
             self._ticker = asyncio.create_task(self._tick())
 
     def _chosen(self) -> list[Place]:
-        short = [claim for claim in self._claims if claim.spent < self._short]
-        long = [claim for claim in self._claims if claim.spent >= self._short]
+        short = [claim for claim in self._claims if claim.held < self._short]
+        long = [claim for claim in self._claims if claim.held >= self._short]
         # Of equal turns the one that runs goes on: a change for nothing would only cost.
-        long.sort(key=lambda claim: (claim.spent // self._short, not claim.given.is_set()))
+        long.sort(key=lambda claim: (claim.held // self._short, not claim.has_place))
         for_short = min(len(short), max(1, self._count - 1))
         of_long = min(len(long), self._count - for_short)
         return short[: self._count - of_long] + long[:of_long]

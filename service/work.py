@@ -111,7 +111,7 @@ class Work:
                 elif isinstance(event, SegmentScored):
                     self.segments.append(event)
                 else:
-                    self._report(event)
+                    await self._report(event)
                 self._tell()
             if self.outcome is None:
                 raise RuntimeError("the engine ended without a report")
@@ -125,8 +125,9 @@ class Work:
             if close is not None:
                 await close()
 
-    def _report(self, event: Finished) -> None:
-        text = event.report.model_dump_json().encode()
+    async def _report(self, event: Finished) -> None:
+        # Off the loop: a full report of hours of video is many megabytes.
+        text = (await asyncio.to_thread(event.report.model_dump_json)).encode()
         self.outcome = Outcome(text, event.report.timing)
         self._finished(event.report)
 

@@ -89,5 +89,12 @@ REPORT: dict[str, Any] = {
             ],
         }
     ],
-    "timing": {"queued": 0.0, "extract": 1.9, "classify": 3.2, "total": 5.2},
+    "timing": {
+        "queued": 0.0,
+        "extract": 1.9,
+        "classify": 3.2,
+        "halted": 0.0,
+        "held_back": 0.0,
+        "total": 5.2,
+    },
 }

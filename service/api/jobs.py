@@ -75,11 +75,14 @@ def router(jobs: Jobs, beat: float) -> APIRouter:
     async def get(id: str, request: Request) -> Response:
         form = accepted(request, JSON, NDJSON, SSE)
         job, work = jobs.get(id, owner(request))
-        # Who follows it will see how it ends.
-        job.fetched = job.fetched or form != JSON or work.outcome is not None
         if form == JSON:
+            job.fetched = job.fetched or work.outcome is not None
             return Response(show(job, work), media_type=JSON)
-        return EventStream(work, work.follow(beat), form, own=False)
+
+        def told() -> None:
+            job.fetched = True
+
+        return EventStream(work, work.follow(beat), form, own=False, told=told)
 
     @routes.delete(
         "/v1/detections/{id}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -20,13 +22,23 @@ class EventStream(Response):
     """Tells what is ``followed`` of a work, to its end.
 
     ``own`` says that the work is done for this client alone: it ends when the client goes.
+    ``told`` is called when the client has been sent all.
     """
 
-    def __init__(self, work: Work, followed: Followed, form: str, *, own: bool) -> None:
+    def __init__(
+        self,
+        work: Work,
+        followed: Followed,
+        form: str,
+        *,
+        own: bool,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(media_type=form, headers=HEADERS)
         # A body without an end in sight has no length.
         del self.headers["content-length"]
         self._work, self._followed, self._form, self._own = work, followed, form, own
+        self._told = told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises ``ClientDisconnect``."""
@@ -43,6 +55,7 @@ class EventStream(Response):
             await self._send(send, events.told(event, self._work.progress, self._form))
         outcome = await self._work.end()
         await self._send(send, events.last(outcome, self._work.request_id, self._form))
+        self._told()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send: Send, piece: bytes) -> None:

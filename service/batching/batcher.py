@@ -1,9 +1,9 @@
 """Batches of clips for one network, filled fairly from all the videos that are being scored.
 
 A :class:`Lane` is one video's queue. Whenever the device is free the next batch takes one clip from
-each lane in turn, again and again, until it is full: with L lanes a video that has few clips
-waits for its k-th at most ``ceil(k L / batch) + 1`` batches, however long the others are. Lanes are
-bounded in clips, which holds back whoever fills them.
+each lane in turn, again and again, until it is full: with L lanes the k-th clip of a
+video waits no longer than ``ceil(k L / batch) + 1`` full batches take, however long the others are.
+Lanes are bounded in clips, which holds back whoever fills them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 import numpy as np
@@ -54,10 +55,10 @@ class Lane:
         deliver: Callable[[Sequence[Scored] | ServiceError], None],
         *,
         cam: bool,
-        expires: float,
+        expired: Callable[[], bool],
     ) -> None:
         self._batcher, self.deliver = batcher, deliver
-        self.cam, self.expires = cam, expires
+        self.cam, self.expired = cam, expired
         self.clips: deque[Clip] = deque()
         self.room = asyncio.Semaphore(batcher.ahead)
 
@@ -117,11 +118,11 @@ class Batcher:
         deliver: Callable[[Sequence[Scored] | ServiceError], None],
         *,
         cam: bool = False,
-        expires: float = float("inf"),
+        expired: Callable[[], bool] = lambda: False,
     ) -> Lane:
-        """A queue for one video, whose clips are dropped at ``expires`` (``time.monotonic``);
-        ``cam``: its clips need class activation maps."""
-        return Lane(self, deliver, cam=cam, expires=expires)
+        """A queue for one video, whose clips are dropped once it has ``expired``; ``cam``: its
+        clips need class activation maps."""
+        return Lane(self, deliver, cam=cam, expired=expired)
 
     def wake(self) -> None:
         """Say that lanes have changed."""
@@ -163,40 +164,49 @@ class Batcher:
         return taken
 
     def _expire(self) -> None:
-        now = time.monotonic()
         for lane in self.lanes:
-            if lane.clips and now > lane.expires:
+            if lane.clips and lane.expired():
                 lane.clips.clear()
                 lane.deliver(TooSlow("the work took longer than it may"))
 
     async def _run(self, taken: Sequence[tuple[Lane, Clip]]) -> None:
-        pixels = np.stack([clip.pixels for _, clip in taken])
-        cam = any(lane.cam for lane, _ in taken)
         try:
-            scores, seconds = await self._device.run(lambda: self._timed(pixels, cam))
-        except Exception as error:
-            if not isinstance(error, ServiceError):
-                _log.error("scoring failed", exc_info=error)
-                error = ServiceError("the network could not score")
-            for lane in dict.fromkeys(lane for lane, _ in taken):
-                lane.deliver(error)
-            return
+            await self._score(taken)
         finally:
             for lane, _ in taken:
                 lane.room.release()
-        share = seconds / len(taken)
-        found: dict[Lane, list[Scored]] = {}
-        for number, (lane, clip) in enumerate(taken):
-            own = scores.cam[number] if lane.cam and scores.cam is not None else None
-            found.setdefault(lane, []).append(Scored(clip, float(scores.fake[number]), own, share))
-        for lane, scored in found.items():
-            lane.deliver(scored)
 
-    def _timed(self, pixels: NDArray[np.uint8], cam: bool) -> tuple[ClipScores, float]:
+    async def _score(self, taken: Sequence[tuple[Lane, Clip]]) -> None:
+        """Score clips and deliver. Where that fails, lane by lane: what is wrong with one video
+        must not end the others."""
+        lanes = list(dict.fromkeys(lane for lane, _ in taken))
+        try:
+            found = await self._device.run(partial(self._scored_clips, taken))
+        except Exception as error:
+            if len(lanes) > 1:
+                for lane in lanes:
+                    await self._score([each for each in taken if each[0] is lane])
+                return
+            if not isinstance(error, ServiceError):
+                _log.error("scoring failed", exc_info=error)
+                error = ServiceError("the network could not score")
+            lanes[0].deliver(error)
+        else:
+            for lane in lanes:
+                lane.deliver([each for owner, each in found if owner is lane])
+
+    def _scored_clips(self, taken: Sequence[tuple[Lane, Clip]]) -> list[tuple[Lane, Scored]]:
         """On the device's thread."""
         began = time.monotonic()
-        scores = self._scored(pixels, cam)
-        return scores, time.monotonic() - began
+        scores = self._scored(
+            np.stack([clip.pixels for _, clip in taken]), any(lane.cam for lane, _ in taken)
+        )
+        share = (time.monotonic() - began) / len(taken)
+        maps = scores.cam if scores.cam is not None else [None] * len(taken)
+        return [
+            (lane, Scored(clip, float(fake), own if lane.cam else None, share))
+            for (lane, clip), fake, own in zip(taken, scores.fake, maps, strict=True)
+        ]
 
     def _scored(self, pixels: NDArray[np.uint8], cam: bool) -> ClipScores:
         """Scores, in two halves where the device has no memory for all at once."""

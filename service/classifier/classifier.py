@@ -50,7 +50,12 @@ class Classifier:
         fake = np.asarray(results[0], np.float32)
         if fake.shape != (len(clips),) or not np.all((fake >= 0) & (fake <= 1)):
             raise ServiceError("the model gave a score that is no probability")
-        return ClipScores(fake, np.asarray(results[1], np.float32) if len(results) > 1 else None)
+        if len(results) == 1:
+            return ClipScores(fake, None)
+        maps = np.asarray(results[1], np.float32)
+        if maps.shape[:2] != clips.shape[:2]:
+            raise ServiceError("the model gave class activation maps of other clips")
+        return ClipScores(fake, maps)
 
     def _check(self) -> tuple[str, ...]:
         """The outputs to ask for, probability first."""

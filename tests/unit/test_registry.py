@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from service.classifier.contract import OperatingPoint
 from service.engine import ServedEnsemble
 from service.errors import ModelError, UnknownModel
 from service.registry import BUILT_IN_MODEL, Registry
@@ -59,11 +60,7 @@ async def test_several_models_and_an_ensemble_are_served(tmp_path: Path) -> None
         ({"sha256": "0" * 64}, "is not the one that was meant: its SHA-256 is"),
         ({"default": "third"}, "the default model 'third' is not served"),
         ({"ensembles": [Ensemble(name="e", members=["one", "x"])]}, "'e' needs a model 'x'"),
-        ({"ensembles": [Ensemble(name="one", members=["one", "one"])]}, "two models are called"),
-        (
-            {"ensembles": [Ensemble(name="e", members=["one", "one"], uncertain_low=0.9)]},
-            "uncertain_low <= threshold",
-        ),
+        ({"ensembles": [Ensemble(name="one", members=["one", "two"])]}, "two models are called"),
     ],
 )
 async def test_what_cannot_be_served_is_named(
@@ -139,3 +136,25 @@ async def test_a_bad_file_never_replaces_a_good_model(tmp_path: Path, broken: by
         with panel.members[0].batcher.lane(inbox) as lane:
             await lane.submit(clip(1, 0, 0))
             await until(lambda: len(inbox.scored) == 1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"uncertain_low": 0.9}, {"members": ["one", "one"]}, {"members": ["one"]}]
+)
+def test_an_ensemble_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"uncertain_low|named twice|at least 2"):
+        Ensemble(**({"name": "e", "members": ["one", "other"]} | wrong))
+
+
+async def test_an_ensemble_with_a_member_that_never_decides_does_not_decide(
+    tmp_path: Path,
+) -> None:
+    silent = OperatingPoint(abstain="it is no better than chance")
+    settings = ModelSettings(
+        path=written(tmp_path / "a.onnx", "one"),
+        more=[ExtraModel(path=written(tmp_path / "b.onnx", "other", operating_point=silent))],
+        ensembles=[Ensemble(name="both", members=["one", "other"])],
+    )
+    async with registry(settings) as served:
+        assert served.panel("both").point.abstain == silent.abstain
+        assert served.panel("one").point.abstain is None

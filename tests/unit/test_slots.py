@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from service import slots as module
-from service.slots import Slots
+from service.slots import Place, Slots
 
 SHORT = 10.0
 
@@ -17,7 +17,8 @@ class Video:
     """A video that is read until the test ends it; the test also says how long it has been."""
 
     def __init__(self, slots: Slots, spent: float = 0.0) -> None:
-        self.spent = spent
+        self._spent = spent
+        self._place: Place | None = None
         self.reading = False
         self.log: list[str] = []
         self._slots = slots
@@ -26,13 +27,24 @@ class Video:
 
     async def _read(self) -> None:
         async with self._slots.place() as place:
-            place.occupy(self)
+            self._place = place
             self.reading = True
+            place.occupy(self)
+            self.spent = self._spent
             try:
                 await self._end.wait()
             finally:
                 self.reading = False
-                place.vacate()
+
+    @property
+    def spent(self) -> float:
+        return self._spent
+
+    @spent.setter
+    def spent(self, seconds: float) -> None:
+        self._spent = seconds
+        assert self._place is not None
+        self._place._held = seconds
 
     def pause(self) -> None:
         self.reading = False
@@ -153,3 +165,39 @@ async def test_a_cancelled_video_gives_everything_back() -> None:
     await end(*after)
     await settle()
     assert slots._ticker is None
+
+
+async def test_who_is_done_reading_gives_the_place_back_at_once() -> None:
+    slots = Slots(1, SHORT)
+    one, other = Video(slots), Video(slots)
+    await settle()
+    assert reading(one, other) == [True, False]
+    assert one._place is not None
+    one._place.vacate()
+    await asyncio.sleep(0)
+    assert other.reading
+    assert one.log == []
+    await end(one, other)
+
+
+async def test_a_place_that_was_lost_before_it_was_used_halts_who_comes() -> None:
+    slots = Slots(1, SHORT)
+    async with slots.place() as late:
+        late._held = 2 * SHORT
+        other = Video(slots)
+        await settle()
+        assert not late.has_place
+        log: list[str] = []
+
+        class Reading:
+            def pause(self) -> None:
+                log.append("pause")
+
+            def resume(self) -> None:
+                log.append("resume")
+
+        late.occupy(Reading())
+        assert log == ["pause"]
+        await other.end()
+        await settle()
+        assert log == ["pause", "resume"]

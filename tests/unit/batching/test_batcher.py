@@ -161,11 +161,11 @@ async def test_a_closed_lane_never_reaches_the_device() -> None:
 
 async def test_what_has_expired_never_reaches_the_device() -> None:
     network = Recorder()
-    stays, late = Inbox(), Inbox()
+    stays, late, over = Inbox(), Inbox(), time.monotonic() + 0.05
     async with batching(network, batch=4) as batcher:
         with (
             batcher.lane(stays) as kept,
-            batcher.lane(late, expires=time.monotonic() + 0.05) as dropped,
+            batcher.lane(late, expired=lambda: time.monotonic() > over) as dropped,
         ):
             await fill(kept, 1, 1)
             await until(lambda: batcher.pending == 0)
@@ -317,3 +317,50 @@ def test_the_messages_of_this_onnx_runtime_are_known() -> None:
     assert not out_of_memory(ORT_ERRORS[0]("shape mismatch"))
     assert not out_of_memory(ValueError("out of memory"))
     assert onnxruntime.__version__
+
+
+class Choosy(Recorder):
+    """Cannot score a batch that holds a black clip."""
+
+    def score(self, pixels: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
+        if any(not clip.any() for clip in pixels):
+            raise ServiceError("the model gave a score that is no probability")
+        return super().score(pixels, cam=cam)
+
+
+async def test_a_clip_that_cannot_be_scored_ends_its_own_video_alone() -> None:
+    network = Choosy()
+    boxes = [Inbox() for _ in range(4)]
+    async with batching(network, batch=8) as batcher:
+        lanes = [batcher.lane(box) for box in boxes]
+        for lane in lanes:
+            lane.__enter__()
+        for number, lane in enumerate(lanes):
+            for frame in range(2):
+                await lane.submit(clip(number, frame, brightness=100 * (number != 2)))
+        network.gate.release(1000)
+        await until(lambda: all(len(box.scored) == 2 or box.error for box in boxes))
+        for lane in lanes:
+            lane.__exit__(None, None, None)
+    assert [box.error is not None for box in boxes] == [False, False, True, False]
+
+
+class Careless(Recorder):
+    """Gives no maps, however many are asked for."""
+
+    def score(self, pixels: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
+        scores = super().score(pixels, cam=cam)
+        return ClipScores(scores.fake, None if scores.cam is None else scores.cam[:0])
+
+
+async def test_whatever_goes_wrong_with_a_batch_the_next_one_is_scored() -> None:
+    network = Careless()
+    network.gate.release(1000)
+    broken, fine = Inbox(), Inbox()
+    async with batching(network) as batcher:
+        with batcher.lane(broken, cam=True) as lane:
+            await fill(lane, 1, 3)
+            await until(lambda: broken.error is not None)
+        with batcher.lane(fine) as lane:
+            await fill(lane, 1, 3)
+            await until(lambda: len(fine.scored) == 3)
