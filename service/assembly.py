@@ -53,7 +53,7 @@ class Assembler:
         )
         worst = max(faces, key=lambda face: face.raw_score, default=None)
         verdict = scoring.video_verdict(
-            [face.verdict for face in faces], any_face_seen=bool(extracted.tracks)
+            [face.verdict for face in faces], any_face_seen=extracted.tracks_seen > 0
         )
         coverage = self._coverage(extracted, findings)
         return Report(
@@ -147,7 +147,7 @@ class Assembler:
             for clip in clips
         ]
         dropped = Counter(extracted.faces_dropped)
-        if unscored := len(extracted.tracks) - len(findings.clips):
+        if unscored := extracted.tracks_seen - len(findings.clips):
             dropped["no_whole_clip"] += unscored
         return Coverage(
             sampling=extracted.sampling,

@@ -74,7 +74,10 @@ class Extracted:
     frames_with_face: int
     faces_dropped: dict[str, int]
     clips_dropped: dict[str, int]
+    tracks_seen: int
+    """Faces that were followed; those that gave no clip as well."""
     tracks: dict[int, TrackBoxes] = field(repr=False)
+    """Of those that gave clips."""
 
 
 def extract(
@@ -141,9 +144,11 @@ def _extract(
     tracker = Tracker(detector, tracking)
     cutter = ClipCutter(windows, specs, ends=video.ends, most=limits.clips)
     tracks: dict[int, _Path] = {}
+    cut: set[int] = set()
     with_face = seen = 0
     for item in cutter.cut(tracker.follow(video.frames(wanted))):
         if isinstance(item, Clip):
+            cut.add(item.track)
             yield item
             continue
         frame = item.frame
@@ -171,7 +176,8 @@ def _extract(
         frames_with_face=with_face,
         faces_dropped=dict(tracker.dropped),
         clips_dropped=dict(cutter.dropped),
-        tracks={track: path.arrays() for track, path in tracks.items()},
+        tracks_seen=len(tracks),
+        tracks={track: path.arrays() for track, path in tracks.items() if track in cut},
     )
 
 

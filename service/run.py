@@ -65,6 +65,8 @@ class Run:
         self._news: asyncio.Queue[Position | Extracted | _Delivery | BaseException]
         self._news = asyncio.Queue()
         """Small things alone: clips wait in the lanes, which are bounded."""
+        self._position = self._seen = Position(0.0, 0.0)
+        """The newest, and the last that was told."""
         self._outstanding = 0
         """Clips on their way to a member, counted once for each."""
         self._told: dict[int, int] = {}
@@ -92,17 +94,16 @@ class Run:
     ) -> AsyncIterator[Event]:
         """Everything that happens, ending with ``Finished``; ``queued`` in seconds. Raises
         ``ServiceError``."""
-        position, extracted = Position(0.0, 0.0), None
+        extracted = None
         feeder = asyncio.create_task(self._feed(extraction))
         try:
             while extracted is None or self._outstanding:
                 news = await self._next()
-                if isinstance(news, Position):
-                    position = news
-                elif isinstance(news, Extracted):
+                position = self._seen = self._position
+                if isinstance(news, Extracted):
                     extracted = news
                     self.read = True
-                else:
+                elif isinstance(news, _Delivery):
                     self._outstanding -= len(news.scored)
                     self._advance(self._findings.add(news.member, news.scored))
                 # A queue that is never empty would keep everybody else from this thread.
@@ -183,7 +184,10 @@ class Run:
         wanted = [self._panel.members_of(spec) for spec in range(len(self._panel.specs))]
         try:
             async for item in extraction:
-                if not isinstance(item, Clip):
+                if isinstance(item, Position):
+                    self._move(item)
+                    continue
+                if isinstance(item, Extracted):
                     self._news.put_nowait(item)
                     continue
                 self._outstanding += len(wanted[item.spec])
@@ -193,6 +197,12 @@ class Run:
                 self._held_back += time.monotonic() - since
         except Exception as error:
             self._news.put_nowait(error)
+
+    def _move(self, position: Position) -> None:
+        """Only the newest is news."""
+        if self._position is self._seen:
+            self._news.put_nowait(position)
+        self._position = position
 
     def _advance(self, tracks: set[int]) -> None:
         """Take note of tracks with new windows."""

@@ -122,6 +122,7 @@ def _done(item: Extracted) -> Done:
         frames_with_face=item.frames_with_face,
         faces_dropped=item.faces_dropped,
         clips_dropped=item.clips_dropped,
+        tracks_seen=item.tracks_seen,
         tracks=len(item.tracks),
     )
 

@@ -96,6 +96,8 @@ class Extraction:
             raise StopAsyncIteration
         head, body = await self._message()
         while isinstance(head, Read):
+            with self._checked():
+                self._inspector.read(head, self._source.size)
             # A source may take its time: that is not the child's.
             data = await self._source.read(head.offset, head.size)
             self._unsaid = (b"", data[: head.size])
@@ -115,6 +117,8 @@ class Extraction:
         channel = self._living.channel
         try:
             async with self._clock.running():
+                # Sockets that are always ready would keep everything else, and the clock, waiting.
+                await asyncio.sleep(0)
                 if self._unsaid is not None:
                     await channel.send(*self._unsaid)
                     self._unsaid = None

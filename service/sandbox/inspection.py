@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
 from service.clips import Clip
 from service.extraction import Extracted, Position, TrackBoxes
 from service.sandbox.job import Job
-from service.sandbox.messages import MOST_BOX_BYTES, Broken, Cut, Done, FromChild, Reached
+from service.sandbox.messages import (
+    BLOCK,
+    MOST_BOX_BYTES,
+    Broken,
+    Cut,
+    Done,
+    FromChild,
+    Reached,
+    Read,
+)
 
 _BOX = 4 * 8
 """Bytes of a clip's box."""
 _TRACK = 2 * 4
 _PLACE = 4 + 8 + 4 * 4
 """Bytes of one frame of a track."""
+
+
+_READS = 20_000
+_PASSES = 100
+"""A child may ask for media so often, and this often for each block of it: containers are read
+twice, and back and forth."""
 
 
 class Inspector:
@@ -27,7 +40,8 @@ class Inspector:
         longest = max(spec.length for spec in job.specs)
         self._clips_left = [job.limits.clips * (longest // spec.length) for spec in job.specs]
         self._positions_left = job.limits.video.frames
-        self._tracks: Counter[int] = Counter()
+        self._tracks: set[int] = set()
+        self._reads_left = _READS
 
     def size(self, head: FromChild, claimed: int) -> int:
         """Bytes of the body that a message has; ``claimed`` is what it says."""
@@ -38,9 +52,15 @@ class Inspector:
             size = spec.length * (_BOX + spec.height * spec.width * 3)
         elif isinstance(head, Done):
             size = claimed
+            _demand(head.tracks == len(self._tracks) <= head.tracks_seen)
             _demand(head.tracks * _TRACK <= size <= MOST_BOX_BYTES)
         _demand(size == claimed)
         return size
+
+    def read(self, head: Read, size: int) -> None:
+        """A request for media of ``size`` bytes."""
+        self._reads_left -= 1
+        _demand(self._reads_left + _PASSES * (size // BLOCK) >= 0)
 
     def position(self, head: Reached) -> Position:
         """How far it says it is."""
@@ -57,7 +77,7 @@ class Inspector:
         _demand(head.start <= head.end)
         boxes = np.frombuffer(body, np.float64, spec.length * 4).reshape(-1, 4)
         _demand(bool(np.isfinite(boxes).all()))
-        self._tracks[head.track] += 1
+        self._tracks.add(head.track)
         return Clip(
             track=head.track,
             first_frame=head.first_frame,
@@ -72,9 +92,10 @@ class Inspector:
         )
 
     def extracted(self, head: Done, body: bytearray) -> Extracted:
-        """The end; it names every track that had a clip."""
+        """The end; it names the tracks that had clips and no others."""
         tracks = _tracks(head.tracks, body)
-        _demand(self._tracks.keys() <= tracks.keys())
+        _demand(self._tracks == tracks.keys())
+        _demand(self._job.boxes or not any(len(each.frames) for each in tracks.values()))
         _demand(head.since <= head.until)
         return Extracted(
             container=head.container,
@@ -92,6 +113,7 @@ class Inspector:
             frames_with_face=head.frames_with_face,
             faces_dropped=head.faces_dropped,
             clips_dropped=head.clips_dropped,
+            tracks_seen=head.tracks_seen,
             tracks=tracks,
         )
 

@@ -17,7 +17,7 @@ MOST_BOX_BYTES = 64 * 2**20
 """Of all tracks of a video: what 20,000 windows of five frames with sixteen faces take."""
 
 Index = Annotated[int, Field(ge=0, lt=2**31)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Word = Annotated[str, StringConstraints(pattern=r"^[ -~]{0,64}$")]
 Reason = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 Counts = Annotated[dict[Reason, Index], Field(max_length=32)]
@@ -80,6 +80,7 @@ class Done(_Head):
     frames_with_face: Index
     faces_dropped: Counts
     clips_dropped: Counts
+    tracks_seen: Index
     tracks: Index
 
 

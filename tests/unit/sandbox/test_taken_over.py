@@ -7,8 +7,11 @@ import json
 import pickle
 import socket
 import struct
+import threading
+import time
 import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,7 +39,7 @@ DONE = {
     "kind": "done", "container": "mov", "codec": "h264", "width": 96, "height": 64, "fps": 25,
     "duration": 2.0, "since": 0.0, "until": 2.0, "seconds_missing": 0.0, "sampling": "full",
     "frames_in_video": 50, "frames_decoded": 50, "frames_damaged": 0, "frames_with_face": 5,
-    "faces_dropped": {"too_small": 3}, "clips_dropped": {}, "tracks": 1,
+    "faces_dropped": {"too_small": 3}, "clips_dropped": {}, "tracks_seen": 2, "tracks": 1,
 }  # fmt: skip
 TRACK = np.array([[0, 2]], "i4").tobytes() + np.array([0, 1], "i4").tobytes() + bytes(16 + 32)
 
@@ -130,7 +133,7 @@ def cut(**changes: object) -> bytes:
 
 
 def end(body: bytes = TRACK, **changes: object) -> bytes:
-    return message(DONE | changes, body)
+    return CLIP + message(DONE | changes, body)
 
 
 def table(*rows: tuple[int, int]) -> bytes:
@@ -174,8 +177,10 @@ FORBIDDEN = {
     "a table that promises too much": end(table((0, 2**31 - 1))),
     "a negative count": end(table((0, -1))),
     "a negative track": end(table((-1, 0))),
-    "a track twice": end(table((1, 0), (1, 0)), tracks=2),
-    "a clip without its track": CLIP + end(table((1, 0))),
+    "a track twice": cut(track=1) + end(table((1, 0), (1, 0)), tracks=2),
+    "a clip without its track": end(table((1, 0))),
+    "a track without a clip": end(table((0, 0), (1, 0)), tracks=2),
+    "more tracks than it saw": end(table((0, 0)), tracks_seen=0),
     "a byte too many": end(TRACK + b"x"),
     "boxes without numbers": end(table((0, 1)) + b"\xff" * 28),
     "a codec with lines": end(codec="h264\n"),
@@ -263,9 +268,48 @@ async def test_clips_are_counted_by_spec(puppet: Puppet) -> None:
     single = ClipSpec(1, 8, 8, 1.0, "clip")
     job = replace(JOB, specs=(SPEC, single), limits=ExtractionLimits(clips=1))
     one = message(CUT | {"spec": 1, "last_frame": 0}, bytes(32 + 8 * 8 * 3))
-    assert len(await puppet.hears(CLIP + one * 5 + end(), job)) == 7
+    assert len(await puppet.hears(CLIP + one * 5 + message(DONE, TRACK), job)) == 7
     other = Puppet()
     with pytest.raises(WorkerLost):
-        await other.hears(CLIP + one * 6 + end(), job)
+        await other.hears(CLIP + one * 6 + message(DONE, TRACK), job)
     other.ours.close()
     other.theirs.close()
+
+
+async def test_boxes_that_nobody_asked_for_lose_the_child(puppet: Puppet) -> None:
+    with pytest.raises(WorkerLost):
+        await puppet.hears(end(), replace(JOB, boxes=False))
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(0.5, TooSlow), (60.0, WorkerLost)])
+async def test_a_child_that_never_stops_asking_keeps_nobody_waiting(
+    puppet: Puppet, seconds: float, error: type[ServiceError]
+) -> None:
+    puppet.theirs.setblocking(True)
+    asking = threading.Thread(target=_ask, args=(puppet.theirs,), daemon=True)
+    asking.start()
+    longest, last = 0.0, time.monotonic()
+
+    async def tick() -> None:
+        nonlocal longest, last
+        while True:
+            await asyncio.sleep(0.01)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+
+    ticking = asyncio.create_task(tick())
+    job = replace(JOB, seconds=seconds)
+    with pytest.raises(error):
+        async with Extraction(puppet.child, Memory(bytes(5000)), job) as extraction:
+            await anext(extraction)
+    ticking.cancel()
+    assert longest < seconds
+    puppet.ours.close()
+    asking.join(10)
+
+
+def _ask(end: socket.socket) -> None:
+    """For one byte, again and again, as fast as answers are taken."""
+    with suppress(OSError):
+        while True:
+            end.sendall(read(0, 1) * 100)
+            end.recv(2**20)
