@@ -20,8 +20,11 @@ def forbid_dumps() -> None:
     A process that is not dumpable cannot be attached to, nor its memory be read through /proc, by
     others of its own user.
     """
-    # Linux takes 1, not 0, to also mean handlers behind a pipe.
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    # Linux takes 1, not 0, to also mean handlers behind a pipe. A container may have set less, and
+    # no more can be had then; dumps are forbidden once more below.
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    size = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
+    resource.setrlimit(resource.RLIMIT_CORE, (size, size))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 

@@ -31,6 +31,7 @@ class Job:
         """Whether anybody has seen how it ended."""
         self.expires: float | None = None
         """On the monotonic clock; None until it has ended."""
+        self.forgetting: asyncio.TimerHandle | None = None
 
     @property
     def size(self) -> int:
@@ -83,7 +84,7 @@ class Jobs:
             job.work.replace(Busy("The result did not fit beside those of other jobs."))
         job.expires = time.monotonic() + self._settings.seconds
         loop = asyncio.get_running_loop()
-        loop.call_later(self._settings.seconds, self.drop, job)
+        job.forgetting = loop.call_later(self._settings.seconds, self.drop, job)
 
     def get(self, identity: str, owner: str) -> tuple[Job, Work]:
         """The owner's job. Raises ``OtherReplica`` and ``UnknownJob``."""
@@ -98,3 +99,6 @@ class Jobs:
     def drop(self, job: Job) -> None:
         """Forget a job; its work, if any, is the caller's to cancel."""
         self._jobs.pop(job.id, None)
+        if job.forgetting is not None:
+            # The loop would hold the job, and so its result, until then.
+            job.forgetting.cancel()

@@ -132,6 +132,9 @@ class Work:
         self._finished(event.report)
 
     def _end(self, ended: Callable[[], None]) -> None:
+        # A cancelled task keeps its exception, whose frames hold the media, until it is asked.
+        with suppress(asyncio.CancelledError):
+            self._task.exception()
         if self.outcome is None:
             self.outcome = Outcome(error=self._reason)
         if self.outcome.error is not None:
