@@ -11,7 +11,7 @@ from service.engine import DetectionOptions
 from service.extraction import ExtractionLimits, extract
 from service.faces.mtcnn import MTCNN
 from service.faces.tracking import TrackerSettings
-from service.local_engine import BUILT_IN_MODEL
+from service.registry import BUILT_IN_MODEL
 from service.settings import ModelSettings, Settings
 from service.video.deadline import Deadline
 from tests import media
