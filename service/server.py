@@ -108,7 +108,9 @@ def config(
         app,
         host=host,
         port=port,
-        http=protocol(settings.limits, metrics),  # type: ignore[arg-type]
+        # What a connection reads at a time is asyncio's to say, and no other loop's.
+        loop="asyncio",
+        http=protocol(settings.limits, metrics, settings.trusted_proxies),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         server_header=False,

@@ -26,7 +26,7 @@ def require_key(keys: Keys) -> Callable[..., Awaitable[None]]:
 
     async def anybody(request: Request) -> None:
         request.state.key = None
-        request.state.caller = _address(request)
+        request.state.caller = network(request.client.host if request.client else "")
 
     async def known(
         request: Request,
@@ -48,12 +48,15 @@ def owner(request: Request) -> str:
     return key or ""
 
 
-def _address(request: Request) -> str:
-    text = request.client.host if request.client else "unknown"
+def network(host: str) -> str:
+    """What bounds are for where there are no keys: an IPv4 address, however it is written, or the
+    network of an IPv6 one."""
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return "unknown"
-    if address.version == 6:
-        return str(ipaddress.ip_network((address.packed, _NETWORK), strict=False))
-    return text
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address.packed, _NETWORK), strict=False))

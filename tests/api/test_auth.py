@@ -8,6 +8,7 @@ import logging
 import pytest
 from typer.testing import CliRunner
 
+from service.api.caller import network
 from service.app import create_app
 from service.auth import Keys, entry, new_key
 from service.cli import app
@@ -46,6 +47,21 @@ def test_keys_are_long_and_never_the_same() -> None:
     made = {new_key() for _ in range(100)}
     assert len(made) == 100
     assert all(key.startswith("dfk_") and len(key) >= 4 + 43 for key in made)
+
+
+@pytest.mark.parametrize(
+    ("host", "bounded"),
+    [
+        ("1.2.3.4", "1.2.3.4"),
+        ("::ffff:1.2.3.4", "1.2.3.4"),
+        ("::ffff:5.6.7.8", "5.6.7.8"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("nonsense", "unknown"),
+    ],
+)
+def test_bounds_are_for_whoever_holds_an_address(host: str, bounded: str) -> None:
+    assert network(host) == bounded
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
@@ -27,7 +28,9 @@ def live(connection: socket.socket) -> bool:
     """Read one whole answer to GET."""
     answer = b""
     while not answer.endswith(b'{"live":true}'):
-        answer += connection.recv(65536)
+        piece = connection.recv(65536)
+        assert piece, answer
+        answer += piece
     return answer.startswith(b"HTTP/1.1 200 ")
 
 
@@ -191,6 +194,143 @@ def test_a_flood_of_connections_takes_no_more_than_its_bound() -> None:
                 return False
 
         assert eventually(answers)
+
+
+def test_one_address_has_a_share_of_the_connections() -> None:
+    chosen = Settings(limits=Limits(connections=6), trusted_proxies="10.0.0.1")
+    with served(chosen, FakeEngine()) as port, ExitStack() as open_ones:
+        held = [open_ones.enter_context(connected(port)) for _ in range(3)]
+        for connection in held:
+            connection.sendall(GET + b"\r\n")
+            assert live(connection)
+        with connected(port) as connection:
+            connection.sendall(GET + b"\r\n")
+            answer = read_all(connection)
+        assert answer.startswith(b"HTTP/1.1 429 ")
+        assert code(answer) == "rate_limited"
+        held[0].close()
+
+        def served_again() -> bool:
+            with connected(port) as connection:
+                connection.sendall(GET + b"Connection: close\r\n\r\n")
+                return read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+        assert eventually(served_again)
+
+
+def test_a_trusted_proxy_may_have_all_connections() -> None:
+    with served(settings(connections=6), FakeEngine()) as port, ExitStack() as open_ones:
+        for _ in range(6):
+            connection = open_ones.enter_context(connected(port))
+            connection.sendall(GET + b"\r\n")
+            assert live(connection)
+
+
+@pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"], ids=["keep-alive", "close"])
+def test_the_rest_of_an_answer_that_nobody_reads_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, ending: bytes
+) -> None:
+    monkeypatch.setattr(wire, "_UNREAD_SECONDS", 1.0)
+    made = wire.Connection.connection_made
+    left: list[int] = []
+    completed = wire.Connection.on_response_complete
+
+    def narrow(self: wire.Connection, transport: asyncio.Transport) -> None:
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+        made(self, transport)
+
+    def complete(self: wire.Connection) -> None:
+        left.append(self.transport.get_write_buffer_size())
+        completed(self)
+
+    monkeypatch.setattr(wire.Connection, "connection_made", narrow)
+    monkeypatch.setattr(wire.Connection, "on_response_complete", complete)
+    with served(settings(), FakeEngine()) as port, socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.connect(("127.0.0.1", port))
+        deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n" + ending + b"\r\n")
+
+        def alone() -> bool:
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            return bool(left) and "\nhttp_connections 1.0" in text
+
+        assert not alone()
+        assert eventually(alone)
+    # Less than what makes the transport ask the application to wait.
+    assert 0 < left[0] < 64 * 2**10
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+TINY = b"1\r\nx\r\n" * 100_000
+
+
+def test_a_body_of_tiny_chunks_is_refused_and_read_in_small_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    received = wire.Connection.data_received
+
+    def watched(self: wire.Connection, data: bytes) -> None:
+        sizes.append(len(data))
+        received(self, data)
+
+    monkeypatch.setattr(wire.Connection, "data_received", watched)
+    engine = FakeEngine()
+    with served(settings(), engine) as port, connected(port) as connection:
+        connection.sendall(POST + CHUNKED + TINY[:120_000])
+        assert code(read_all(connection)) == "malformed_request"
+    assert max(sizes) <= 8192
+    assert not engine.asked
+
+
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_chunks_of_a_sensible_size_are_read(size: int) -> None:
+    chunk = b"%x\r\n%b\r\n" % (size, b"x" * size)
+    engine = FakeEngine()
+    with served(settings(), engine) as port, connected(port) as connection:
+        count = 1000 if size == 1 else 200_000 // size
+        connection.sendall(POST + b"Connection: close\r\n" + CHUNKED + chunk * count)
+        connection.sendall(b"0\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+    assert len(engine.asked[0][0].data) == size * count
+
+
+def test_a_refused_chunked_body_is_not_parsed_and_its_end_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[object] = []
+    parse = wire._Parser.next_event
+
+    def counted(self: wire._Parser) -> object:
+        events.append(parse(self))
+        return events[-1]
+
+    monkeypatch.setattr(wire._Parser, "next_event", counted)
+    limits = settings(drain_seconds=60)
+    with served(limits, FakeEngine()) as port, connected(port) as connection:
+        connection.sendall(b"POST /nope HTTP/1.1\r\nHost: x\r\n" + CHUNKED)
+        answer = connection.recv(65536)
+        connection.sendall(TINY)
+        connection.sendall(b"0\r\n\r\n")
+        answer += read_all(connection)
+    assert code(answer) == "not_found"
+    assert len(events) < 100
+
+
+def test_a_stream_does_not_swallow_a_body_without_end() -> None:
+    engine = FakeEngine(gate=threading.Event())
+    with served(settings(drain_bytes=2**20), engine) as port:
+        headers = {"Content-Type": "video/mp4", "Prefer": "respond-async"}
+        url = f"http://127.0.0.1:{port}/v1/detections"
+        path = httpx.post(url, content=b"x", headers=headers).headers["location"]
+        with connected(port) as connection:
+            head = b"GET %b HTTP/1.1\r\nHost: x\r\n" % path.encode()
+            connection.sendall(head + b"Accept: application/x-ndjson\r\n" + CHUNKED)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+            chunk = b"100000\r\n" + b"x" * 2**20 + b"\r\n"
+            with pytest.raises(OSError, match=r"reset|pipe"):
+                connection.sendall(chunk * 100)
 
 
 def test_pipelined_requests_are_answered_in_turn() -> None:

@@ -24,7 +24,9 @@ print(resource.getrlimit(resource.RLIMIT_CORE))
 """
 
 
-@pytest.mark.parametrize(("before", "after"), [((0, 0), (0, 0)), ((0, 1), (1, 1)), ((1, 1), (1, 1))])
+@pytest.mark.parametrize(
+    ("before", "after"), [((0, 0), (0, 0)), ((0, 1), (1, 1)), ((1, 1), (1, 1))]
+)
 def test_a_limit_set_from_outside_does_not_keep_the_service_from_starting(
     before: tuple[int, int], after: tuple[int, int]
 ) -> None:
