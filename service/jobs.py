@@ -18,14 +18,17 @@ from service.settings import JobSettings
 from service.work import Work
 
 _TOKEN_BYTES = 16
+_SHARE = 0.5
+"""So much of all jobs one caller may hold."""
+
 _ID = re.compile(r"(?P<replica>[a-z0-9-]{1,63})-(?P<token>[0-9a-f]{32})")
 
 
 class Job:
     """One video whose report is fetched later. ``work`` is None while the video arrives."""
 
-    def __init__(self, identity: str, owner: str) -> None:
-        self.id, self.owner = identity, owner
+    def __init__(self, identity: str, owner: str, caller: str = "") -> None:
+        self.id, self.owner, self.caller = identity, owner, caller
         self.work: Work | None = None
         self.fetched = False
         """Whether anybody has seen how it ended."""
@@ -38,6 +41,12 @@ class Job:
         """Bytes of the result kept."""
         outcome = self.work.outcome if self.work else None
         return len(outcome.report) if outcome else 0
+
+    @property
+    def spare(self) -> bool:
+        """Whether it is over and nobody waits for a result of it."""
+        failed = self.work is not None and self.work.outcome is not None and not self.size
+        return self.expires is not None and (self.fetched or failed)
 
 
 class Jobs:
@@ -64,17 +73,25 @@ class Jobs:
         """Whether a result waits that nobody has seen."""
         return any(job.expires is not None and not job.fetched for job in self._jobs.values())
 
-    def open(self, owner: str) -> Job:
-        """Take room for one more job. Raises ``Busy``."""
-        full = len(self._jobs) >= self._settings.most
-        if full or self.bytes >= self._settings.bytes:
-            self._shed("jobs")
-            soonest = min(job.expires or float("inf") for job in self._jobs.values())
-            wait = min(60.0, max(1.0, soonest - time.monotonic()))
-            raise Busy("As many jobs are held as may be.", retry_after=wait)
-        job = Job(f"{self._replica}-{secrets.token_hex(_TOKEN_BYTES)}", owner)
+    def open(self, owner: str, caller: str = "") -> Job:
+        """Take room for one more job; where the caller has its share already, in place of one of
+        its own that failed or was fetched. Raises ``Busy``."""
+        own = [job for job in self._jobs.values() if job.caller == caller]
+        if len(own) >= max(1, self._settings.most * _SHARE):
+            spare = next((job for job in own if job.spare), None)
+            if spare is None:
+                raise self._busy(own, "As many jobs are held as one caller may have.")
+            self.drop(spare)
+        if len(self._jobs) >= self._settings.most or self.bytes >= self._settings.bytes:
+            raise self._busy([*self._jobs.values()], "As many jobs are held as may be.")
+        job = Job(f"{self._replica}-{secrets.token_hex(_TOKEN_BYTES)}", owner, caller)
         self._jobs[job.id] = job
         return job
+
+    def _busy(self, held: list[Job], detail: str) -> Busy:
+        self._shed("jobs")
+        soonest = min((job.expires or float("inf") for job in held), default=float("inf"))
+        return Busy(detail, retry_after=min(60.0, max(1.0, soonest - time.monotonic())))
 
     def ended(self, job: Job) -> None:
         """Its work is over: keep the result for its time, if there is room for it."""

@@ -102,17 +102,26 @@ class Detections:
         form = accepted(request, JSON, NDJSON, SSE)
         options = query.options(self._readiness())
         body = Body(request, self._admission.largest)
-        place = self._admission.admit(request.state.caller, body.announced)
-        try:
-            if form == JSON and respond_async(request):
-                return await self._later(request, body, place, options)
-            work = await self._begin(request, body, place, options)
-        except BaseException:
-            place.release()
-            raise
+        if form == JSON and respond_async(request):
+            return await self._later(request, body, options)
+        work = await self._admitted(request, body, options)
         if form == JSON:
             return await self._report(request, work)
         return await self._stream(request, work, form)
+
+    async def _admitted(
+        self,
+        request: Request,
+        body: Body,
+        options: DetectionOptions,
+        ended: Callable[[], None] = lambda: None,
+    ) -> Work:
+        place = self._admission.admit(request.state.caller, body.announced)
+        try:
+            return await self._begin(request, body, place, options, ended)
+        except BaseException:
+            place.release()
+            raise
 
     async def _begin(
         self,
@@ -120,7 +129,7 @@ class Detections:
         body: Body,
         place: Place,
         options: DetectionOptions,
-        ended: Callable[[], None] = lambda: None,
+        ended: Callable[[], None],
     ) -> Work:
         """Read the body and start the work; the media live no longer than that."""
         media, received = await body.read(place, self._limits)
@@ -159,13 +168,12 @@ class Detections:
             raise
         return EventStream(work, followed, form, own=True)
 
-    async def _later(
-        self, request: Request, body: Body, place: Place, options: DetectionOptions
-    ) -> Response:
-        job = self._jobs.open(owner(request))
+    async def _later(self, request: Request, body: Body, options: DetectionOptions) -> Response:
+        # Before it is admitted: a video refused for want of a job costs its caller no token.
+        job = self._jobs.open(owner(request), request.state.caller)
         try:
             ended = partial(self._jobs.ended, job)
-            job.work = await self._begin(request, body, place, options, ended)
+            job.work = await self._admitted(request, body, options, ended)
         except BaseException:
             self._jobs.drop(job)
             raise

@@ -16,6 +16,7 @@ from service.api.accept import NDJSON, SSE
 from service.api.jobs import JobState
 from service.auth import entry, new_key
 from service.engine import Progress
+from service.jobs import Jobs
 from service.report import Report
 from service.settings import AuthSettings, JobSettings, Limits, Settings
 from tests.api.client import OCTETS, client, problem
@@ -206,13 +207,34 @@ async def test_results_are_forgotten_after_their_time() -> None:
 
 
 async def test_jobs_are_bounded_in_number() -> None:
-    async with client(FakeEngine(), jobs(most=2)) as session:
+    async with client(FakeEngine(), jobs(most=4)) as session:
         paths = [(await send(session)).headers["location"] for _ in range(2)]
         refused = await send(session)
         problem(refused, 429, "busy")
         assert int(refused.headers["retry-after"]) >= 1
         assert (await session.delete(paths[0])).status_code == 204
         assert (await send(session)).status_code == 202
+
+
+def test_one_caller_leaves_jobs_for_others() -> None:
+    held = Jobs(JobSettings(most=4), lambda reason: None)
+    first, _ = held.open("", "a"), held.open("", "a")
+    with pytest.raises(errors.Busy):
+        held.open("", "a")
+    held.open("", "b")
+    first.expires, first.fetched = 1.0, True
+    held.open("", "a")
+    assert len(held) == 3
+    with pytest.raises(errors.Busy):
+        held.open("", "a")
+
+
+async def test_a_video_refused_for_want_of_a_job_costs_no_token() -> None:
+    chosen = jobs(most=2).model_copy(update={"auth": AuthSettings(requests_per_minute=2)})
+    async with client(FakeEngine(gate=threading.Event()), chosen) as session:
+        assert (await send(session)).status_code == 202
+        for _ in range(3):
+            problem(await send(session), 429, "busy")
 
 
 async def test_results_are_bounded_in_bytes() -> None:
