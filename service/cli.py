@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from enum import StrEnum
+from json import loads
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_origin
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 
 from service import __version__
@@ -180,10 +183,39 @@ def _settings(model: Path | None) -> Settings:
             name = "__".join(str(part) for part in wrong["loc"]).upper()
             _errors.print(f"[red]Bad setting[/red] DEEPFAKE_{name}: {wrong['msg']}")
         raise typer.Exit(2) from None
+    except SettingsError:
+        # Its text names a group of settings at best, and its cause quotes the value.
+        for name in _not_json():
+            _errors.print(f"[red]Bad setting[/red] {name}: this is not JSON")
+        raise typer.Exit(2) from None
     if model is not None:
         chosen = settings.model.model_copy(update={"path": model})
         settings = settings.model_copy(update={"model": chosen})
     return settings
+
+
+def _not_json() -> list[str]:
+    """The variables that must be JSON and are not: groups of settings, and lists in them."""
+    wanted: list[str] = []
+    for group, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            wanted.append(group)
+            members = field.annotation.model_fields.items()
+            wanted += [f"{group}__{name}" for name, each in members if _is_list(each.annotation)]
+    names = {f"DEEPFAKE_{name.upper()}" for name in wanted}
+    return [name for name, text in os.environ.items() if name.upper() in names and _broken(text)]
+
+
+def _is_list(annotation: object) -> bool:
+    return get_origin(annotation) is list
+
+
+def _broken(text: str) -> bool:
+    try:
+        loads(text)
+    except ValueError:
+        return True
+    return False
 
 
 def _read(file: Path, settings: Settings) -> Media:

@@ -173,3 +173,15 @@ def test_the_command_makes_a_key_that_its_setting_lets_in() -> None:
     made, setting = printed.stdout.splitlines()
     assert Keys(AuthSettings(keys=[json.loads(setting)]).keys).name(made) == "carol"
     assert CliRunner().invoke(app, ["key", "Not A Name"]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["DEEPFAKE_AUTH__KEYS", "DEEPFAKE_MODEL__MORE", "DEEPFAKE_JOBS"])
+def test_a_setting_that_is_no_json_is_named_and_not_shown(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "dfk_SECRET")
+    done = CliRunner().invoke(app, ["serve"])
+    assert done.exit_code == 2
+    assert name in done.output
+    assert "SECRET" not in done.output
+    assert "Traceback" not in done.output
