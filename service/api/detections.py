@@ -17,6 +17,7 @@ from service.api.body import SCHEMA, Body
 from service.api.caller import owner
 from service.api.examples import REPORT
 from service.api.jobs import JobState, path, show
+from service.api.pieces import Pieces
 from service.api.prefer import RESPOND_ASYNC, respond_async
 from service.api.presence import while_connected
 from service.api.query import DetectionQuery
@@ -154,7 +155,7 @@ class Detections:
         if outcome.error is not None:
             raise outcome.error
         timing = {"Server-Timing": _server_timing(work.received, outcome.timing)}
-        return Response(outcome.report, media_type=JSON, headers=timing)
+        return Pieces(outcome.report, headers=timing)
 
     async def _stream(self, request: Request, work: Work, form: str) -> Response:
         """What fails before there is anything to tell is an ordinary problem."""
@@ -178,7 +179,7 @@ class Detections:
             self._jobs.drop(job)
             raise
         headers = {"Location": path(self._prefix, job), "Preference-Applied": RESPOND_ASYNC}
-        return Response(show(job, job.work), 202, headers, media_type=JSON)
+        return Pieces(*show(job, job.work), status=202, headers=headers)
 
 
 def router(detections: Detections) -> APIRouter:

@@ -70,11 +70,12 @@ def told(event: Progress | SegmentScored | None, latest: Progress | None, form: 
     return _framed(ProgressEvent.of(event or latest), form)
 
 
-def last(outcome: Outcome, request_id: str, form: str) -> bytes:
-    """The event that ends a stream."""
+def last(outcome: Outcome, request_id: str, form: str) -> tuple[bytes, ...]:
+    """The event that ends a stream, in parts: the report is not copied."""
     if outcome.error is not None:
-        return _framed(ErrorEvent(problem=document(outcome.error, request_id)), form)
-    return _frame("report", b'{"event":"report","report":' + outcome.report + b"}", form)
+        return (_framed(ErrorEvent(problem=document(outcome.error, request_id)), form),)
+    before, after = _frame("report", b'{"event":"report","report":\0}', form).split(b"\0")
+    return before, outcome.report, after
 
 
 def _framed(event: ProgressEvent | SegmentEvent | ErrorEvent, form: str) -> bytes:

@@ -13,6 +13,7 @@ from service.api import problems
 from service.api.accept import JSON, NDJSON, SSE, accepted
 from service.api.caller import owner
 from service.api.events import ProgressEvent
+from service.api.pieces import Pieces
 from service.api.problems import Problem, document
 from service.api.stream import EventStream
 from service.errors import NotAcceptable, OtherReplica, Unauthorized, UnknownJob
@@ -41,8 +42,8 @@ def path(prefix: str, job: Job) -> str:
     return f"{prefix.rstrip('/')}/v1/detections/{job.id}"
 
 
-def show(job: Job, work: Work) -> bytes:
-    """A job's state as JSON."""
+def show(job: Job, work: Work) -> tuple[bytes, bytes, bytes]:
+    """A job's state as JSON, in parts: the report is not copied."""
     outcome = work.outcome
     state = JobState(id=job.id, status="running", progress=ProgressEvent.of(work.progress))
     if outcome is None:
@@ -56,7 +57,8 @@ def show(job: Job, work: Work) -> bytes:
         state.expires_in = round(max(0.0, job.expires - time.monotonic()), 1)
     report = outcome.report if outcome and outcome.report else b"null"
     # The report is kept as JSON, so it is put in as it is.
-    return state.model_dump_json(exclude={"report"}).encode()[:-1] + b',"report":' + report + b"}"
+    head = state.model_dump_json(exclude={"report"}).encode()[:-1] + b',"report":'
+    return head, report, b"}"
 
 
 def router(jobs: Jobs, beat: float) -> APIRouter:
@@ -77,7 +79,7 @@ def router(jobs: Jobs, beat: float) -> APIRouter:
         job, work = jobs.get(id, owner(request))
         if form == JSON:
             job.fetched = job.fetched or work.outcome is not None
-            return Response(show(job, work), media_type=JSON)
+            return Pieces(*show(job, work))
 
         def told() -> None:
             job.fetched = True

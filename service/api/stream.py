@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api import events
+from service.api.pieces import sliced
 from service.api.presence import while_connected
 from service.work import Followed, Work
 
@@ -54,7 +55,8 @@ class EventStream(Response):
         async for event in self._followed:
             await self._send(send, events.told(event, self._work.progress, self._form))
         outcome = await self._work.end()
-        await self._send(send, events.last(outcome, self._work.request_id, self._form))
+        for piece in sliced(*events.last(outcome, self._work.request_id, self._form)):
+            await self._send(send, piece)
         self._told()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
