@@ -33,12 +33,12 @@ class Limits(BaseModel):
         "clips",
         "Clips of one video by one model, all faces together",
     )
-    concurrency: int = _limit(2, "videos", "Videos worked on at the same time")
+    concurrency: int = _limit(2, "videos", "Videos read at the same time")
     waiting: int = _limit(16, "videos", "Videos received or queued beyond those, before 429")
     media_bytes: int = _limit(2**30, "bytes", "Media of all requests together, before 429")
     connections: int = _limit(512, "connections", "Connections open at the same time")
     short_seconds: float = _limit(
-        10.0, "seconds", "Reading after which a video leaves one slot free for shorter ones"
+        10.0, "seconds", "Time with a place after which a video makes room for shorter ones"
     )
     header_seconds: float = _limit(15.0, "seconds", "Time until the head of a request has arrived")
     idle_seconds: float = _limit(20.0, "seconds", "Longest pause inside a body")
