@@ -9,18 +9,19 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.params import Depends as DependsType
 from pydantic.json_schema import models_json_schema
-from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.admission import Admission
 from service.api import detections, docs, health, jobs, limits, models, problems, scrape
 from service.api.access import Access
 from service.api.caller import require_key
+from service.api.catch import Catch
 from service.api.events import StreamedEvent
 from service.api.guard import Guard
 from service.api.linger import Linger
 from service.api.prefix import Prefix
 from service.api.readiness import require_ready
+from service.api.sharing import Sharing
 from service.auth import Keys
 from service.engine import Engine
 from service.jobs import Jobs
@@ -108,24 +109,15 @@ def _scrapers(settings: Settings, keys: Keys) -> list[DependsType]:
 
 def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """What every request passes; the last added is the outermost."""
+    origins = settings.server.cors_origins
+    app.add_middleware(Catch)
+    if origins:
+        app.add_middleware(Sharing, origins=origins)
     app.add_middleware(Access, metrics=metrics)
-    _open_to(app, settings.server.cors_origins)
-    app.add_middleware(Guard, shared=bool(settings.server.cors_origins))
+    app.add_middleware(Guard, shared=bool(origins))
     app.add_middleware(
         Linger, limit=settings.limits.drain_bytes, seconds=settings.limits.drain_seconds
     )
-
-
-def _open_to(app: FastAPI, origins: list[str]) -> None:
-    """Let pages of these origins call the API; of none, unless somebody says so."""
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Prefer", "X-API-Key", "X-Request-ID"],
-            expose_headers=["Location", "Retry-After", "Server-Timing", "X-Request-ID"],
-        )
 
 
 def _watch(metrics: Metrics, lifecycle: Lifecycle, admission: Admission, held: Jobs) -> None:

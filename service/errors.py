@@ -52,6 +52,12 @@ class Unauthorized(ServiceError):
     status, code, title = 401, "unauthorized", "Unauthorized"
 
 
+class CrossOrigin(ServiceError):
+    """Pages of this origin may not send such a request: the service names those that may."""
+
+    status, code, title = 403, "cross_origin", "Not allowed across origins"
+
+
 class NotFound(ServiceError):
     """Nothing is served under this path."""
 

@@ -1,13 +1,10 @@
-"""Around every request: its id, one log line, metrics, and the last catch of exceptions.
+"""Around every request: its id, one log line and metrics.
 
-The log line holds the route's template, never the path, the query or a file name. Of an exception
-that nothing expected it holds the type and the line of code, never the text, which may quote the
-caller.
+The log line holds the route's template, never the path, the query or a file name.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
@@ -17,9 +14,6 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import problems
-from service.errors import NotReady, ServiceError
-from service.logs import origin
 from service.metrics import Metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -50,13 +44,6 @@ class Access:
             await self._app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             exchange.status = CLIENT_CLOSED
-        except asyncio.CancelledError:
-            # Nothing but a server that has waited long enough for its end cancels a request.
-            await exchange.fail(NotReady("stopping"))
-        except Exception as error:
-            failed = {"request_id": exchange.request_id} | origin(error)
-            _log.error("failed", extra={"fields": failed})
-            await exchange.fail(ServiceError("Something failed inside the service."))
         finally:
             fields = exchange.fields()
             self._metrics.request(
@@ -76,7 +63,6 @@ class _Exchange:
         self.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         self._state = scope.setdefault("state", {})
         self._state["request_id"] = self.request_id
-        self._begun = False
         self.status = CLIENT_CLOSED
 
     async def receive(self) -> Message:
@@ -88,17 +74,12 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         """Pass on what goes, with the request's id."""
         if message["type"] == "http.response.start":
-            self._begun, self.status = True, message["status"]
+            self.status = message["status"]
             ours = (b"x-request-id", self.request_id.encode())
             message = {**message, "headers": [*message.get("headers", []), ours]}
         else:
             self._sent += len(message.get("body", b""))
         await self._send(message)
-
-    async def fail(self, error: ServiceError) -> None:
-        """Answer with an error, if nothing was answered yet."""
-        if not self._begun:
-            await problems.response(error, self.request_id)(self._scope, self._receive, self.send)
 
     def seconds(self) -> float:
         """Since it began."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 import httpx
@@ -9,8 +10,9 @@ import pytest
 
 from service.api.guard import HEADERS
 from service.app import create_app
-from service.settings import ServerSettings, Settings
-from tests.api.client import OCTETS, client
+from service.engine import Readiness
+from service.settings import AuthSettings, Limits, ServerSettings, Settings
+from tests.api.client import OCTETS, client, problem
 from tests.api.fakes import FakeEngine
 from tests.api.served import TWO_MODELS
 
@@ -107,3 +109,71 @@ async def test_pages_of_named_origins_alone_may_call(
         assert "X-API-Key" in preflight.headers["access-control-allow-headers"]
         assert "Retry-After" in simple.headers["access-control-expose-headers"]
         assert simple.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({}, None),
+        ({"Origin": "https://evil.example"}, "cross_origin"),
+        ({"Access-Control-Request-Method": "PATCH"}, "cross_origin"),
+        ({"Access-Control-Request-Headers": "X-Evil"}, "cross_origin"),
+    ],
+    ids=["allowed", "origin", "method", "header"],
+)
+async def test_a_preflight_is_answered_like_any_other_request(
+    asked: dict[str, str], code: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"Origin": ORIGIN, "X-Request-ID": "preflight-1"} | PREFLIGHT | asked
+    engine = FakeEngine()
+    with caplog.at_level(logging.INFO, logger="service.access"):
+        async with client(engine, SHARED) as session:
+            response = await session.options("/v1/detections/secret", headers=headers)
+            metrics = (await session.get("/metrics")).text
+    if code is None:
+        assert response.status_code == 200
+    else:
+        problem(response, 403, code)
+    assert response.headers["x-request-id"] == "preflight-1"
+    for name in HEADERS:
+        assert name in response.headers
+    (line,) = [record.fields for record in caplog.records if record.fields["method"] == "OPTIONS"]  # type: ignore[attr-defined]
+    assert (line["route"], line["status"]) == ("/v1/detections/{id}", response.status_code)
+    assert line["request_id"] == "preflight-1"
+    counted = f'method="OPTIONS",route="/v1/detections/{{id}}",status="{response.status_code}"'
+    assert f"http_requests_total{{{counted}}} 1.0" in metrics
+    assert "evil" not in (response.text + str(response.headers)).lower()
+
+
+@pytest.mark.parametrize(
+    ("changed", "engine", "status"),
+    [
+        ({"auth": AuthSettings(keys=["alice:" + "0" * 64])}, FakeEngine(), 401),
+        ({"limits": Limits(bytes=1)}, FakeEngine(), 413),
+        ({"auth": AuthSettings(requests_per_minute=1e-9)}, FakeEngine(), 429),
+        ({}, FakeEngine(error=RuntimeError("unexpected")), 500),
+        ({}, FakeEngine(readiness=Readiness(ready=False)), 503),
+    ],
+)
+async def test_pages_may_read_why_they_are_refused(
+    changed: dict[str, object], engine: FakeEngine, status: int
+) -> None:
+    async with client(engine, SHARED.model_copy(update=changed)) as session:
+        for _ in range(2):
+            response = await session.post(
+                "/v1/detections", content=b"xyz", headers=OCTETS | {"Origin": ORIGIN}
+            )
+    assert response.status_code == status
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert "X-Request-ID" in response.headers["access-control-expose-headers"]
+
+
+async def test_what_nothing_expected_is_readable_for_pages_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = FakeEngine()
+    async with client(engine, SHARED) as session:
+        monkeypatch.setattr(engine, "readiness", lambda: None)
+        response = await session.get("/health", headers={"Origin": ORIGIN})
+    problem(response, 500, "internal")
+    assert response.headers["access-control-allow-origin"] == ORIGIN

@@ -64,7 +64,7 @@ def test_every_error_of_a_detection_is_documented_as_a_problem(schema: dict[str,
         for code, example in content["examples"].items():
             assert problems.Problem.model_validate(example["value"]).status == int(status)
             documented.add(code)
-    elsewhere = {"not_found", "method_not_allowed", "unknown_job", "other_replica"}
+    elsewhere = {"not_found", "method_not_allowed", "unknown_job", "other_replica", "cross_origin"}
     assert documented == set(problems.kinds()) - elsewhere
 
 
