@@ -11,7 +11,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from service.errors import Busy, OtherReplica, UnknownJob
 from service.settings import JobSettings
@@ -19,7 +19,7 @@ from service.work import Work
 
 _TOKEN_BYTES = 16
 _SHARE = 0.5
-"""So much of all jobs one caller may hold."""
+"""So much of all jobs, and of all bytes of results, one caller may hold."""
 
 _ID = re.compile(r"(?P<replica>[a-z0-9-]{1,63})-(?P<token>[0-9a-f]{32})")
 
@@ -66,7 +66,7 @@ class Jobs:
     @property
     def bytes(self) -> int:
         """Of all results kept."""
-        return sum(job.size for job in self._jobs.values() if job.expires is not None)
+        return _kept(self._jobs.values())
 
     @property
     def unfetched(self) -> bool:
@@ -74,9 +74,11 @@ class Jobs:
         return any(job.expires is not None and not job.fetched for job in self._jobs.values())
 
     def open(self, owner: str, caller: str = "") -> Job:
-        """Take room for one more job; where the caller has its share already, in place of one of
-        its own that failed or was fetched. Raises ``Busy``."""
-        own = [job for job in self._jobs.values() if job.caller == caller]
+        """Take room for one more job; where the caller has its share already, in place of those of
+        its own that failed or were fetched. Raises ``Busy``."""
+        if not self._fits(caller, 1):
+            raise self._busy(self._of(caller), "As much is kept as one caller may have.")
+        own = self._of(caller)
         if len(own) >= max(1, self._settings.most * _SHARE):
             spare = next((job for job in own if job.spare), None)
             if spare is None:
@@ -88,6 +90,20 @@ class Jobs:
         self._jobs[job.id] = job
         return job
 
+    def _of(self, caller: str) -> list[Job]:
+        return [job for job in self._jobs.values() if job.caller == caller]
+
+    def _fits(self, caller: str, size: int) -> bool:
+        """Whether so many more bytes are within the caller's share; for them those of its results
+        go that were fetched, the oldest first."""
+        own = self._of(caller)
+        over = _kept(own) + size - self._settings.bytes * _SHARE
+        for job in own:
+            if over > 0 and job.fetched and job.expires is not None:
+                over -= job.size
+                self.drop(job)
+        return over <= 0
+
     def _busy(self, held: list[Job], detail: str) -> Busy:
         self._shed("jobs")
         soonest = min((job.expires or float("inf") for job in held), default=float("inf"))
@@ -97,8 +113,8 @@ class Jobs:
         """Its work is over: keep the result for its time, if there is room for it."""
         if job.id not in self._jobs or job.work is None:
             return
-        if self.bytes + job.size > self._settings.bytes:
-            job.work.replace(Busy("The result did not fit beside those of other jobs."))
+        if not self._fits(job.caller, job.size) or self.bytes + job.size > self._settings.bytes:
+            job.work.replace(Busy("There was no room to keep the result."))
         job.expires = time.monotonic() + self._settings.seconds
         loop = asyncio.get_running_loop()
         job.forgetting = loop.call_later(self._settings.seconds, self.drop, job)
@@ -119,3 +135,7 @@ class Jobs:
         if job.forgetting is not None:
             # The loop would hold the job, and so its result, until then.
             job.forgetting.cancel()
+
+
+def _kept(jobs: Iterable[Job]) -> int:
+    return sum(job.size for job in jobs if job.expires is not None)

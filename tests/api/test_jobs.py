@@ -15,12 +15,12 @@ from service import errors
 from service.api.accept import NDJSON, SSE
 from service.api.jobs import JobState
 from service.auth import entry, new_key
-from service.engine import Progress
+from service.engine import DetectionOptions, Finished, Media, Progress
 from service.jobs import Jobs
 from service.report import Report
 from service.settings import AuthSettings, JobSettings, Limits, Settings
 from tests.api.client import OCTETS, client, problem
-from tests.api.fakes import EXAMPLE, SEGMENT, FakeEngine
+from tests.api.fakes import SEGMENT, FakeEngine
 from tests.api.test_streaming import events
 
 LATER = OCTETS | {"Prefer": "respond-async"}
@@ -237,20 +237,106 @@ async def test_a_video_refused_for_want_of_a_job_costs_no_token() -> None:
             problem(await send(session), 429, "busy")
 
 
+async def size_of_report() -> int:
+    """Bytes of the result of each job here."""
+    events = [event async for event in FakeEngine().detect(Media(b"xyz", ""), DetectionOptions())]
+    assert isinstance(events[-1], Finished)
+    return len(events[-1].report.model_dump_json())
+
+
+async def kept(session: httpx.AsyncClient) -> float:
+    metrics = (await session.get("/metrics")).text
+    return float(metrics.split("\ndeepfake_jobs_bytes ")[-1].split()[0])
+
+
+KEYS = {name: new_key() for name in ("alice", "bob", "carol")}
+
+
+def keyed(**changed: object) -> Settings:
+    auth = AuthSettings(keys=[entry(name, key) for name, key in KEYS.items()])
+    return jobs(**changed).model_copy(update={"auth": auth})
+
+
+class Caller:
+    """Sends and fetches with a key."""
+
+    def __init__(self, session: httpx.AsyncClient, name: str) -> None:
+        self._session, self._key = session, {"X-API-Key": KEYS[name]}
+
+    async def send(self) -> httpx.Response:
+        return await send(self._session, **self._key)
+
+    async def over(self, response: httpx.Response) -> JobState:
+        """The state of a job once it has ended, which this fetches."""
+        async with asyncio.timeout(5):
+            while True:
+                got = await self._session.get(response.headers["location"], headers=self._key)
+                state = JobState.model_validate(got.json())
+                if state.expires_in is not None:
+                    return state
+                await asyncio.sleep(0.01)
+
+    async def delete(self, response: httpx.Response) -> None:
+        await self._session.delete(response.headers["location"], headers=self._key)
+
+    async def knows(self, response: httpx.Response) -> bool:
+        got = await self._session.get(response.headers["location"], headers=self._key)
+        return got.status_code == 200
+
+
+def lost(state: JobState) -> bool:
+    """Whether there was no room for a result."""
+    return state.report is None and state.problem is not None and state.problem.code == "busy"
+
+
 async def test_results_are_bounded_in_bytes() -> None:
-    size = len(EXAMPLE.model_dump_json())
-    async with client(FakeEngine(), jobs(bytes=size + size // 2)) as session:
-        first, second = [(await send(session)).headers["location"] for _ in range(2)]
-        await until(lambda: _is(session, first, "done"))
-        await until(lambda: _is(session, second, "failed"))
-        lost = (await session.get(second)).json()
-        assert lost["problem"]["code"] == "busy"
-        assert lost["report"] is None
-        held = (await session.get("/metrics")).text.split("deepfake_jobs_bytes ")[-1].split()[0]
-        assert 0 < float(held) < 1.5 * size
-        await session.delete(first)
-        third = (await send(session)).headers["location"]
-        await until(lambda: _is(session, third, "done"))
+    size = await size_of_report()
+    async with client(FakeEngine(), keyed(bytes=2 * size + size // 2)) as session:
+        alice, bob, carol = (Caller(session, name) for name in KEYS)
+        first = await alice.send()
+        assert (await alice.over(first)).report
+        assert (await bob.over(await bob.send())).report
+        assert lost(await carol.over(await carol.send()))
+        assert await kept(session) == 2 * size
+        await alice.delete(first)
+        assert (await carol.over(await carol.send())).report
+
+
+async def test_one_caller_leaves_room_for_the_results_of_others() -> None:
+    size = await size_of_report()
+    async with client(FakeEngine(), keyed(bytes=5 * size)) as session:
+        alice, bob = Caller(session, "alice"), Caller(session, "bob")
+        first, second = await alice.send(), await alice.send()
+        await until(lambda: _holds(session, 2 * size))
+        assert lost(await alice.over(await alice.send()))
+        his = await bob.send()
+        assert (await bob.over(his)).report
+        assert (await bob.over(await bob.send())).report
+        assert await bob.knows(his), "there was room for both"
+        assert (await alice.over(first)).report
+        fourth = await alice.over(await alice.send())
+        assert fourth.report, "what was fetched makes room"
+        assert not await alice.knows(first)
+        assert await alice.knows(second)
+        assert await kept(session) == 4 * size
+
+
+async def test_whose_share_of_results_is_full_waits_until_one_is_fetched() -> None:
+    size = await size_of_report()
+    async with client(FakeEngine(), keyed(bytes=2 * size)) as session:
+        alice, bob = Caller(session, "alice"), Caller(session, "bob")
+        first = await alice.send()
+        await until(lambda: _holds(session, size))
+        refused = await alice.send()
+        problem(refused, 429, "busy")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert (await bob.over(await bob.send())).report
+        assert (await alice.over(first)).report
+        assert (await alice.over(await alice.send())).report
+
+
+async def _holds(session: httpx.AsyncClient, size: int) -> bool:
+    return await kept(session) == size
 
 
 async def test_a_waiting_job_holds_a_place() -> None:
