@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -20,6 +23,10 @@ from service.sandbox.wire import PlainChannel
 from service.video.deadline import Deadline
 
 _BLOCKS = 4
+
+_OPENING_SECONDS = 2.0
+"""Of processor time for opening the container, both times together. Tens of millions of announced
+samples take more; hours of real video a tenth."""
 
 
 class Pulled:
@@ -55,6 +62,23 @@ class Pulled:
         return self._blocks[number]
 
 
+class _Opening(Deadline):
+    """Time is kept by the parent, which knows when this process had to wait. Only opening, where
+    few bytes can cost most, has a bound of its own: past it SIGPROF ends the process."""
+
+    def __init__(self) -> None:
+        super().__init__(math.inf)
+        self._opening_left = _OPENING_SECONDS
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        signal.setitimer(signal.ITIMER_PROF, self._opening_left)
+        try:
+            yield
+        finally:
+            self._opening_left, _ = signal.setitimer(signal.ITIMER_PROF, 0)
+
+
 def serve(channel: PlainChannel, detector: FaceDetector) -> int:
     """Do the one job that the parent gives; the exit code."""
     order = ORDER.validate_json(channel.receive()[0])
@@ -70,8 +94,7 @@ def serve(channel: PlainChannel, detector: FaceDetector) -> int:
             detector=detector,
             tracking=job.tracking,
             limits=job.limits,
-            # Time is kept by the parent, which knows when this process had to wait.
-            deadline=Deadline(math.inf),
+            deadline=_Opening(),
         ):
             _send(channel, item)
     except ServiceError as error:

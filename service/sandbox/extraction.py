@@ -149,6 +149,8 @@ class Extraction:
         code = child.end.result() if child.end.done() else None
         if code == -signal.SIGXCPU:
             return TooSlow("reading the video took more processor time than is allowed")
+        if code == -signal.SIGPROF:
+            return OverLimits("opening the video takes more processor time than is allowed")
         if code == OUT_OF_MEMORY:
             return OverLimits("reading the video takes more memory than is allowed")
         # Null: nobody knows. Minus a signal, or see ``service.sandbox.commands``.

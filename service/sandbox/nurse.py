@@ -181,7 +181,7 @@ class Nurse:
 
 def crashed(code: int) -> bool:
     """Whether a child was killed by a signal, other than for its use of the processor."""
-    return code < 0 and code != -signal.SIGXCPU
+    return code < 0 and -code not in (signal.SIGXCPU, signal.SIGPROF)
 
 
 async def _word(channel: Channel) -> FromNursery:

@@ -119,13 +119,14 @@ def open_container(
     """
     readable = _Memory(media) if isinstance(media, bytes) else media
     try:
-        container = av.open(  # noqa: TID251
-            _Reader(readable, deadline),
-            mode="r",
-            container_options=_OPTIONS,
-            metadata_errors="replace",
-            io_open=_refuse,
-        )
+        with deadline.opening():
+            container = av.open(  # noqa: TID251
+                _Reader(readable, deadline),
+                mode="r",
+                container_options=_OPTIONS,
+                metadata_errors="replace",
+                io_open=_refuse,
+            )
     except (FFmpegError, ValueError, UnicodeError, PermissionError) as error:
         if isinstance(error, FFmpegError):
             demand_memory(error)

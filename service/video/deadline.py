@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 from service.errors import ServiceError, TooSlow
 
@@ -38,6 +39,10 @@ class Deadline:
     def cancel(self, error: ServiceError) -> None:
         """Make every later ``check`` raise this; callable from any thread."""
         self._cancelled = error
+
+    def opening(self) -> AbstractContextManager[None]:
+        """Around the opening of a container, which may take long and in which nobody checks."""
+        return nullcontext()
 
     def check(self) -> None:
         """Raises ``TooSlow`` once the budget is used up, or what ``cancel`` was given."""

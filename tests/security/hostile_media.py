@@ -153,6 +153,24 @@ def changing_size() -> bytes:
     return b"".join(coded(each, "libx264", container="mpegts") for each in (small, large, small))
 
 
+def hours(count: float, rate: int = 60) -> bytes:
+    """An MP4 of so many hours, all of them one picture; its index is that of a real film."""
+    target = io.BytesIO()
+    with (
+        av.open(io.BytesIO(coded(flat(64, 64), "mpeg4"))) as source,
+        av.open(target, "w", format="mp4") as output,
+    ):
+        picture = bytes(next(source.demux(video=0)))
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for number in range(int(count * 3600 * rate)):
+            packet = av.Packet(picture)
+            packet.stream, packet.time_base = stream, Fraction(1, rate)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = True
+            output.mux(packet)
+    return target.getvalue()
+
+
 def with_all_kinds_of_streams() -> bytes:
     """A Matroska file with pictures, sound, subtitles and an attached file."""
     target = io.BytesIO()
@@ -215,8 +233,9 @@ _SHORT_GROUPS = {"g": "5"}
 SAMPLES: dict[str, Sample] = {
     "sample bomb, 2 GB": _sample(partial(sample_count_bomb, 80_000_000), "undecodable"),
     "sample bomb, 100 GB": _sample(partial(sample_count_bomb, 2**32 - 1), "undecodable"),
-    "sample bomb that fits": _sample(
-        partial(sample_count_bomb, 10_000_000), "undecodable", "over_limits", REPORT
+    "sample bomb that fits": _sample(partial(sample_count_bomb, 10_000_000), "undecodable"),
+    "sample bomb that just fits": _sample(
+        partial(sample_count_bomb, 28_000_000), "undecodable", "over_limits"
     ),
     "16K": _sample(partial(sixteen_k, announced=True), "over_limits"),
     "16K that says 64": _sample(partial(sixteen_k, announced=False), "undecodable"),

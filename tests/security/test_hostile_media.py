@@ -23,6 +23,7 @@ from service.errors import OverLimits, ServiceError, Undecodable
 from service.extraction import Extracted
 from service.sandbox.workers import Workers
 from service.sources.source import Memory
+from service.video.video import VideoLimits
 from tests import media
 from tests.security import hostile_media
 from tests.security.hostile_media import REPORT, SAMPLES, Sample
@@ -194,6 +195,27 @@ async def test_a_sample_ends_as_it_should(workers: Workers, name: str) -> None:
     assert peak < MOST_RESIDENT
     assert growth < MOST_GROWTH
     assert nursery_of(workers) == nursery, "nothing crashed"
+
+
+async def test_opening_takes_no_longer_than_it_may() -> None:
+    """However many samples a kilobyte announces, and however much memory there is for them."""
+    data = hostile_media.sample_count_bomb(80_000_000)
+    workers = Workers(memory=8 * 2**30, cpu_seconds=60)
+    await workers.start()
+    used = processor_seconds(nursery_of(workers))
+    with pytest.raises(OverLimits, match="opening"):
+        await done(workers, data)
+    assert processor_seconds(nursery_of(workers)) - used < MOST_SECONDS
+    assert workers.restarts == 0, "using too much is no crash"
+    await workers.stop()
+
+
+async def test_hours_of_video_are_opened(workers: Workers) -> None:
+    data = await asyncio.to_thread(hostile_media.hours, 3)
+    limits = replace(JOB.limits, video=VideoLimits(duration=20_000, frames=10**6))
+    _, summary, _ = await done(workers, data, limits=limits, end=1.0)
+    assert summary.duration == pytest.approx(3 * 3600, abs=1)
+    assert summary.frames_decoded == 60
 
 
 async def test_more_memory_than_there_is_is_over_the_limits() -> None:
