@@ -45,6 +45,7 @@ class LocalEngine:
         limits = settings.limits
         self._registry = Registry(
             settings.model,
+            limits.clip_bytes,
             lambda served, size: observe(served.contract.name, served.contract.version, size),
         )
         self._workers = Workers(

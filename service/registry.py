@@ -17,6 +17,7 @@ import numpy as np
 
 from service.batching.batcher import Batcher
 from service.batching.device import Device
+from service.batching.room import Room
 from service.classifier.classifier import Classifier, load_classifier
 from service.classifier.contract import OperatingPoint
 from service.clips import ClipSpec
@@ -67,13 +68,14 @@ class Panel:
 
 
 class Registry:
-    """Owns the served models; ``observe`` is told of every batch."""
+    """Owns the served models, whose clips may wait in ``room`` bytes; ``observe`` is told of every
+    batch."""
 
     def __init__(
-        self, settings: ModelSettings, observe: Observe = lambda served, size: None
+        self, settings: ModelSettings, room: int, observe: Observe = lambda served, size: None
     ) -> None:
         self._settings, self._observe = settings, observe
-        self._device = Device("classifier")
+        self._device, self._room = Device("classifier"), Room(room)
         self._panels: Mapping[str, Panel] = {}
         self._default = ""
         self._loading = asyncio.Lock()
@@ -196,6 +198,7 @@ class Registry:
         batcher = Batcher(
             classifier,
             self._device,
+            self._room,
             batch=self._settings.batch,
             observe=lambda size: self._observe(served, size),
         )

@@ -36,6 +36,9 @@ class Limits(BaseModel):
     concurrency: int = _limit(2, "videos", "Videos read at the same time")
     waiting: int = _limit(16, "videos", "Videos received or queued beyond those, before 429")
     media_bytes: int = _limit(2**30, "bytes", "Media of all requests together, before 429")
+    clip_bytes: int = _limit(
+        64 * 2**20, "bytes", "Clips of all videos that wait to be scored, beyond two of each"
+    )
     connections: int = _limit(512, "connections", "Connections open at the same time")
     short_seconds: float = _limit(
         10.0, "seconds", "Time with a place after which a video makes room for shorter ones"

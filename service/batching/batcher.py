@@ -3,7 +3,7 @@
 A :class:`Lane` is one video's queue. Whenever the device is free the next batch takes one clip from
 each lane in turn, again and again, until it is full: with L lanes the k-th clip of a
 video waits no longer than ``ceil(k L / batch) + 1`` full batches take, however long the others are.
-Lanes are bounded in clips, which holds back whoever fills them.
+Lanes are bounded in clips, and all together in bytes, which holds back whoever fills them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.batching.device import Device
+from service.batching.room import ALWAYS, Room
 from service.classifier.classifier import Classifier, ClipScores
 from service.clips import Clip
 from service.errors import NotReady, ServiceError, TooSlow
@@ -60,13 +61,34 @@ class Lane:
         self._batcher, self.deliver = batcher, deliver
         self.cam, self.expired = cam, expired
         self.clips: deque[Clip] = deque()
-        self.room = asyncio.Semaphore(batcher.ahead)
+        self._held = 0
+        """Clips that wait or are on the device."""
 
     async def submit(self, clip: Clip) -> None:
-        """Queue a clip; waits while this lane is full."""
-        await self.room.acquire()
+        """Queue a clip; waits while this lane is full, or all lanes together and this one has its
+        few."""
+        room = self._batcher.room
+        while not self._may_hold(clip):
+            await room.freed()
+        room.take(clip.pixels.nbytes)
+        self._held += 1
         self.clips.append(clip)
         self._batcher.wake()
+
+    def _may_hold(self, clip: Clip) -> bool:
+        if self._held < ALWAYS:
+            return True
+        return self._held < self._batcher.ahead and self._batcher.room.fits(clip.pixels.nbytes)
+
+    def let_go(self, clips: Sequence[Clip]) -> None:
+        """Say that these are scored, or never will be."""
+        self._held -= len(clips)
+        self._batcher.room.free(sum(clip.pixels.nbytes for clip in clips))
+
+    def drop(self) -> None:
+        """Forget the clips that wait."""
+        clips, self.clips = self.clips, deque()
+        self.let_go(clips)
 
     def __enter__(self) -> Lane:
         self._batcher.lanes.append(self)
@@ -78,7 +100,7 @@ class Lane:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.clips.clear()
+        self.drop()
         self._batcher.lanes.remove(self)
         self._batcher.wake()
 
@@ -87,18 +109,20 @@ class Batcher:
     """Feeds one ``classifier`` on ``device`` with batches of at most ``batch`` clips, each of a
     power of two.
 
-    ``observe`` is told the size of every batch. ``ahead`` bounds the clips that wait in a lane.
+    ``observe`` is told the size of every batch. ``ahead`` bounds the clips of a lane, ``room`` the
+    bytes of all.
     """
 
     def __init__(
         self,
         classifier: Classifier,
         device: Device,
+        room: Room,
         *,
         batch: int,
         observe: Callable[[int], None] = lambda size: None,
     ) -> None:
-        self.classifier = classifier
+        self.classifier, self.room = classifier, room
         self._device, self._observe = device, observe
         self._most = self._limit = batch
         self._since_halved = 0
@@ -166,15 +190,15 @@ class Batcher:
     def _expire(self) -> None:
         for lane in self.lanes:
             if lane.clips and lane.expired():
-                lane.clips.clear()
+                lane.drop()
                 lane.deliver(TooSlow("the work took longer than it may"))
 
     async def _run(self, taken: Sequence[tuple[Lane, Clip]]) -> None:
         try:
             await self._score(taken)
         finally:
-            for lane, _ in taken:
-                lane.room.release()
+            for lane, clip in taken:
+                lane.let_go([clip])
 
     async def _score(self, taken: Sequence[tuple[Lane, Clip]]) -> None:
         """Score clips and deliver. Where that fails, lane by lane: what is wrong with one video

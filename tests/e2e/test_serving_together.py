@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from service.classifier.classifier import Classifier, ClipScores
 from service.engine import DetectionOptions, Finished, SegmentScored
 from service.errors import MalformedRequest, ModelError, UnknownModel
 from service.local_engine import LocalEngine
@@ -18,6 +24,7 @@ from service.settings import Ensemble, ExtraModel, FaceSettings, Limits, ModelSe
 from tests import media
 from tests.e2e.test_engine import as_media
 from tests.onnx_models import CONTRACT, brightness_model
+from tests.unit.sandbox.processes import resident
 
 SECONDS = 4
 
@@ -136,6 +143,45 @@ async def test_long_videos_do_not_starve_a_short_one(models: ModelSettings) -> N
             task.cancel()
         await asyncio.gather(*busy, return_exceptions=True)
         assert engine.readiness().running == engine.readiness().waiting == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_clips_that_wait_stay_within_their_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each video is read to its end and then keeps its clips, of the papers' size."""
+    path = tmp_path / "model.onnx"
+    size = {"input_height": 240, "input_width": 240}
+    path.write_bytes(brightness_model(CONTRACT.model_copy(update=size)))
+    video, count, gate = media.group_video(20), 18, threading.Event()
+    score = Classifier.score
+
+    def held(self: Classifier, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
+        assert gate.wait(120)
+        return score(self, clips, cam=cam)
+
+    async with running(ModelSettings(path=path), concurrency=count, short_seconds=60) as engine:
+        alone = await report_of(engine, video)
+        before = resident(os.getpid())
+        monkeypatch.setattr(Classifier, "score", held)
+        asked = [asyncio.create_task(report_of(engine, video)) for _ in range(count)]
+        await _stands_still(engine)
+        waiting, growth = engine.readiness().clips_waiting, resident(os.getpid()) - before
+        gate.set()
+        reports = await asyncio.gather(*asked)
+    print(f"{waiting} clips wait, the process grew by {growth >> 20} MB")
+    assert waiting * 5 * 240 * 240 * 3 <= Limits().clip_bytes + count * 2 * 5 * 240 * 240 * 3
+    assert growth < 200 * 2**20
+    assert {each.score for each in reports} == {alone.score}
+
+
+async def _stands_still(engine: LocalEngine) -> None:
+    """Wait until no further clip has come for a while."""
+    before = -1
+    async with asyncio.timeout(120):
+        while (now := engine.readiness().clips_waiting) != before or not now:
+            before = now
+            await asyncio.sleep(4)
 
 
 async def test_scores_do_not_depend_on_the_company(models: ModelSettings, group: bytes) -> None:

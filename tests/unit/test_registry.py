@@ -19,6 +19,8 @@ from service.settings import Ensemble, ExtraModel, ModelSettings
 from tests.onnx_models import CONTRACT, brightness_model
 from tests.unit.batching.test_batcher import Inbox, clip, until
 
+ROOM = 2**30
+
 
 def written(path: Path, name: str = "brightness", **changes: Any) -> Path:
     path.write_bytes(brightness_model(CONTRACT.model_copy(update={"name": name, **changes})))
@@ -27,7 +29,7 @@ def written(path: Path, name: str = "brightness", **changes: Any) -> Path:
 
 @asynccontextmanager
 async def registry(settings: ModelSettings) -> AsyncIterator[Registry]:
-    own = Registry(settings)
+    own = Registry(settings, ROOM)
     try:
         await own.load()
         yield own
@@ -67,7 +69,7 @@ async def test_what_cannot_be_served_is_named(
     tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     settings = ModelSettings(path=written(tmp_path / "a.onnx", "one"), **change)
-    own = Registry(settings)
+    own = Registry(settings, ROOM)
     with pytest.raises(ModelError, match=words):
         await own.load()
     assert own.default is None
@@ -81,7 +83,7 @@ async def test_a_hash_beside_the_file_is_held_against_it(tmp_path: Path) -> None
     async with registry(ModelSettings(path=path)):
         pass
     path.write_bytes(path.read_bytes() + b"\x00")
-    own = Registry(ModelSettings(path=path))
+    own = Registry(ModelSettings(path=path), ROOM)
     with pytest.raises(ModelError, match=r"a\.onnx' (is not the one|cannot be used)"):
         await own.load()
     await own.close()
@@ -96,7 +98,7 @@ async def test_a_gpu_that_is_not_there_is_an_error_unless_the_cpu_may_stand_in(
     tmp_path: Path,
 ) -> None:
     path = written(tmp_path / "a.onnx")
-    own = Registry(ModelSettings(path=path, device="cuda"))
+    own = Registry(ModelSettings(path=path, device="cuda"), ROOM)
     with pytest.raises(ModelError, match="CUDA"):
         await own.load()
     await own.close()

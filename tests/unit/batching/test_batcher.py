@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from service.batching.batcher import Batcher, Lane, Scored, bucket
 from service.batching.device import Device
+from service.batching.room import ALWAYS, Room
 from service.classifier.classifier import Classifier, ClipScores
 from service.clips import Clip
 from service.errors import NotReady, ServiceError, TooSlow
@@ -68,10 +69,11 @@ def clip(track: int, frame: int, brightness: int = 0) -> Clip:
 
 @asynccontextmanager
 async def batching(
-    network: object, batch: int = 4, device: Device | None = None
+    network: object, batch: int = 4, device: Device | None = None, room: Room | None = None
 ) -> AsyncIterator[Batcher]:
     own = device or Device("test")
-    batcher = Batcher(network, own, batch=batch)  # type: ignore[arg-type]
+    room = room or Room(2**30)
+    batcher = Batcher(network, own, room, batch=batch)  # type: ignore[arg-type]
     try:
         yield batcher
     finally:
@@ -141,6 +143,73 @@ async def test_a_lane_holds_back_who_fills_it() -> None:
             assert not filling.done()
             network.gate.release(200)
             await filling
+
+
+async def test_all_lanes_together_hold_no_more_than_there_is_room_for() -> None:
+    networks, boxes, most = [Recorder(), Recorder()], [Inbox() for _ in range(6)], 10
+    room, device = Room(most * clip(0, 0).pixels.nbytes), Device("shared")
+    async with (
+        batching(networks[0], room=room, device=device) as one,
+        batching(networks[1], room=room, device=device) as other,
+    ):
+        lanes = [(one, other)[number % 2].lane(box) for number, box in enumerate(boxes)]
+        for lane in lanes:
+            lane.__enter__()
+        filling = [asyncio.create_task(fill(lane, n, 40)) for n, lane in enumerate(lanes)]
+        waited = 0
+        for turn in range(4):
+            # All but the batch that is on the device, whose clips are held as well.
+            await until(lambda: one.pending + other.pending >= most - 4)
+            await asyncio.sleep(0.02)
+            waited = max(waited, one.pending + other.pending)
+            networks[turn % 2].gate.release()
+        assert waited <= most + len(lanes) * ALWAYS
+        for network in networks:
+            network.gate.release(1000)
+        await until(lambda: all(len(box.scored) == 40 for box in boxes))
+        await asyncio.gather(*filling)
+        for lane in lanes:
+            lane.__exit__(None, None, None)
+        assert room.fits(most * clip(0, 0).pixels.nbytes), "all was given back"
+
+
+async def test_where_others_have_taken_all_room_a_lane_has_its_few() -> None:
+    network, room = Recorder(), Room(4 * clip(0, 0).pixels.nbytes)
+    greedy, late = Inbox(), Inbox()
+    async with batching(network, room=room) as batcher:
+        with batcher.lane(greedy) as first:
+            filling = asyncio.create_task(fill(first, 1, 1000))
+            await until(lambda: not room.fits(1))
+            with batcher.lane(late) as second:
+                # It must not wait, though nothing is scored.
+                await asyncio.wait_for(fill(second, 2, ALWAYS), 5)
+                more = asyncio.create_task(fill(second, 2, 10))
+                await asyncio.sleep(0.02)
+                assert not more.done()
+                batches = 0
+                while len(late.scored) < ALWAYS + 10:
+                    network.gate.release()
+                    batches += 1
+                    await until(lambda done=batches: len(network.sizes) == done)
+                    await asyncio.sleep(0.01)
+                assert batches <= ALWAYS + 10
+            filling.cancel()
+
+
+@pytest.mark.parametrize("how", ["closed", "expired"])
+async def test_clips_that_are_dropped_leave_their_room(how: str) -> None:
+    network, room, size = Recorder(), Room(2**20), clip(0, 0).pixels.nbytes
+    box, over = Inbox(), time.monotonic() + (0.05 if how == "expired" else 60)
+    async with batching(network, room=room) as batcher:
+        with batcher.lane(box, expired=lambda: time.monotonic() > over) as lane:
+            await fill(lane, 1, 5)
+            assert not room.fits(2**20 - 4 * size)
+            await asyncio.sleep(0.06)
+            network.gate.release(1000)
+            if how == "expired":
+                await until(lambda: box.error is not None)
+                await until(lambda: room.fits(2**20))
+        await until(lambda: room.fits(2**20))
 
 
 async def test_a_closed_lane_never_reaches_the_device() -> None:
