@@ -10,6 +10,7 @@ import stat
 import sys
 
 _PR_SET_DUMPABLE = 4
+_OUTPUT, _ERRORS = 1, 2
 
 _log = logging.getLogger("service")
 
@@ -29,16 +30,29 @@ def forbid_dumps() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def warn_of_lost_logs() -> None:
-    """Where no file may be written, a log that goes to a file is empty: say so where it is seen."""
-    forbidden = resource.getrlimit(resource.RLIMIT_FSIZE)[0] == 0
-    if forbidden and _is_file(sys.stderr.fileno()) and not _is_file(sys.stdout.fileno()):
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.getLogger().handlers[0].formatter)
-        warning = "the log is lost: it goes to a file, and the size of files is limited to 0"
-        record = _log.makeRecord(_log.name, logging.WARNING, "", 0, warning, (), None)
-        handler.handle(record)
+def forbid_files() -> None:
+    """No file grows by a byte, whatever a library tries; unless the log goes into one, which is
+    said in the log."""
+    if not _is_file(_OUTPUT) and not _is_file(_ERRORS):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    elif resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 0:
+        _log.warning("files can be written: standard output or error goes to one")
+    elif not _is_file(_OUTPUT):
+        _warn_of_lost_log()
+
+
+def _warn_of_lost_log() -> None:
+    """The log is empty where its file may not grow: say so where it is seen."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.getLogger().handlers[0].formatter)
+    warning = "the log is lost: it goes to a file, and the size of files is limited to 0"
+    record = _log.makeRecord(_log.name, logging.WARNING, "", 0, warning, (), None)
+    handler.handle(record)
 
 
 def _is_file(descriptor: int) -> bool:
-    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        # A daemon may have closed it.
+        return False

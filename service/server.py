@@ -129,7 +129,7 @@ def run(settings: Settings, host: str, port: int) -> None:
     """Serve until a signal ends it."""
     logs.configure(settings.log_level)
     hardening.forbid_dumps()
-    hardening.warn_of_lost_logs()
+    hardening.forbid_files()
     from service.local_engine import LocalEngine
 
     metrics = Metrics()

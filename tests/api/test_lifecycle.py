@@ -158,7 +158,7 @@ def test_models_are_loaded_anew_while_requests_go_on(
             ]
 
 
-LOGS = "from service import hardening, logs; logs.configure(); hardening.warn_of_lost_logs()"
+LOGS = "from service import hardening, logs; logs.configure(); hardening.forbid_files()"
 
 
 @pytest.mark.parametrize(("limit", "warned"), [("0", True), ("unlimited", False)])

@@ -103,14 +103,18 @@ class ServerProcess:
             trace.written = self._written() - written
             trace.files = self._files() - files
 
-    def limit(self, name: str) -> list[str]:
-        """Soft and hard value of a resource limit, as the kernel names it."""
-        lines = Path(f"/proc/{self.pid}/limits").read_text().splitlines()
-        line = next(line for line in lines if line.startswith(name))
-        return line.removeprefix(name).split()[:2]
+    def limits(self, name: str) -> list[list[str]]:
+        """Soft and hard value of a resource limit, as the kernel names it, of each process."""
+        found = []
+        for process in self.processes():
+            lines = (process / "limits").read_text().splitlines()
+            line = next(line for line in lines if line.startswith(name))
+            found.append(line.removeprefix(name).split()[:2])
+        return found
 
-    def _processes(self) -> list[Path]:
-        """The server and all that come from it, such as those that read videos."""
+    def processes(self) -> list[Path]:
+        """Folders in /proc of the server and all that come from it, such as those that read
+        videos; the server first."""
         found = []
         waiting = [str(self.pid)]
         while waiting:
@@ -124,7 +128,7 @@ class ServerProcess:
     def _written(self) -> int:
         # What a process wrote that has ended is counted for the one that waited for it.
         total = 0
-        for process in self._processes():
+        for process in self.processes():
             with suppress(FileNotFoundError, ProcessLookupError):
                 lines = (process / "io").read_text().splitlines()
                 total += int(dict(line.split(": ") for line in lines)["write_bytes"])
@@ -135,7 +139,7 @@ class ServerProcess:
 
     def _open_files(self) -> set[str]:
         found = set()
-        for process in self._processes():
+        for process in self.processes():
             with suppress(FileNotFoundError, ProcessLookupError):
                 for entry in (process / "fd").iterdir():
                     found |= _written_to(entry)

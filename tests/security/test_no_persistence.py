@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,15 @@ def served(folder: Path, *prefix: str) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    yield from served(tmp_path_factory.mktemp("server"))
+    """A server that leaves itself able to write files, since its output goes to one."""
+    prefix = ("sh", "-c", 'exec "$@" >../output', "sh")
+    yield from served(tmp_path_factory.mktemp("server"), *prefix)
 
 
 @pytest.fixture(scope="module")
 def forbidden_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server whose every write to a file fails."""
-    prefix = ("sh", "-c", 'ulimit -f 0 && exec "$@"', "sh")
-    yield from served(tmp_path_factory.mktemp("forbidden"), *prefix)
+    """A server as it is started everywhere else: its every write to a file fails."""
+    yield from served(tmp_path_factory.mktemp("forbidden"))
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +171,32 @@ WAYS = [by_form, by_bytes, in_chunks, as_stream, as_job]
 def test_every_way_works_where_no_file_can_be_written(
     forbidden_server: ServerProcess, video: bytes, size: int, way: Way
 ) -> None:
-    assert forbidden_server.limit("Max file size") == ["0", "0"]
     with forbidden_server.watched() as trace:
         found = way(f"{forbidden_server.url}/v1/detections", media.padded(video, size))
     assert found["media"]["bytes"] == size
     assert len(found["faces"]) == 6
     assert trace.clean, trace
+
+
+def test_a_server_forbids_itself_all_files(forbidden_server: ServerProcess) -> None:
+    assert forbidden_server.limits("Max file size") == [["0", "0"]] * 2, "of service and nursery"
+    assert not events(forbidden_server.log, "files can be written")
+
+
+def test_a_log_that_goes_to_a_file_goes_on(server: ServerProcess, tmp_path: Path) -> None:
+    assert server.limits("Max file size")[0] != ["0", "0"]
+    assert len(events(server.log, "files can be written")) == 1
+    prefix = ("sh", "-c", 'exec "$@" 2>../errors', "sh")
+    with contextmanager(served)(tmp_path, *prefix) as other:
+        assert upload(other, b"no video", form=False).status_code == 422
+        log = (tmp_path / "errors").read_text().splitlines()
+    assert len(events(log, "files can be written")) == 1
+    assert events(log, "request")
+
+
+def events(log: list[str], name: str) -> list[str]:
+    """The lines of a log that tell of this."""
+    return [line for line in log if json.loads(line)["event"].startswith(name)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -196,7 +218,7 @@ def test_every_way_works_where_everything_is_read_only(
 
 
 def test_a_crash_would_leave_no_core_dump(server: ServerProcess) -> None:
-    assert server.limit("Max core file size") == ["1", "1"]
+    assert server.limits("Max core file size")[0] == ["1", "1"]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -41,3 +41,12 @@ def test_a_limit_set_from_outside_does_not_keep_the_service_from_starting(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(after)
+
+
+def test_where_there_is_no_output_no_file_can_be_written() -> None:
+    script = "from service import hardening; hardening.forbid_files()"
+    script += (
+        "; import resource, sys; sys.exit(40 + max(resource.getrlimit(resource.RLIMIT_FSIZE)))"
+    )
+    command = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-c", script]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 40
