@@ -74,7 +74,8 @@ def reproduce(
     processes: Annotated[
         int | None,
         typer.Option(
-            help="Processes that make the benchmark. Default: one per core.",
+            help="Processes that make the benchmark, and that train where there is no GPU, each on "
+            "its share of the cores. Default: one per core.",
             min=1,
             show_default=False,
         ),
@@ -91,12 +92,16 @@ def reproduce(
 
     console = Console(stderr=True, highlight=False)
     with refusals():
+        import torch
+
         from model_export.evaluation.rendering import markdown
+        from model_export.experiments import grid as restricted
         from model_export.experiments import plan
         from model_export.experiments.benchmark import prepared_benchmark
         from model_export.experiments.budget import load_budget
+        from model_export.experiments.crew import train_all
         from model_export.experiments.laboratory import Laboratory
-        from model_export.experiments.suite import run
+        from model_export.experiments.suite import check, run
         from model_export.experiments.writing import budget_table, write_outcome
 
         chosen = load_budget(budget)
@@ -104,13 +109,14 @@ def reproduce(
         for name in names:
             chosen.check(name)
         folder = work or Path("runs") / chosen.name
+        crew = processes or len(os.sched_getaffinity(0))
         console.print(markdown(budget_table(chosen)), markup=False, soft_wrap=True)
         dataset = prepared_benchmark(
             faces,
             stills,
             folder / "benchmark",
             chosen,
-            processes=processes or len(os.sched_getaffinity(0)),
+            processes=crew,
             console=console,
         )
         laboratory = Laboratory(dataset, chosen, folder / "runs", console)
@@ -123,7 +129,11 @@ def reproduce(
             for strategy in strategies(name)
         ]
         grids = [GRID_NETWORK] if grid and suite == "synthetic" and GRID_NETWORK in names else []
-        outcome = run(laboratory, jobs, grids, seed=0, tell=lambda line: console.rule(line))
+        check(dataset)
+        if crew > 1 and not torch.cuda.is_available():
+            candidates = [(name, each, 0) for name in grids for each in restricted.strategies()]
+            train_all(laboratory, [*jobs, *candidates], crew, console.rule)
+        outcome = run(laboratory, jobs, grids, seed=0, tell=console.rule)
         command = shlex.join(["deepfake-models", *sys.argv[1:]])
         page = write_outcome(outcome, dataset, chosen, command, output or folder / suite)
     Console(highlight=False).print(f"{page}", markup=False, soft_wrap=True)

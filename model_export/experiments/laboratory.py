@@ -21,6 +21,9 @@ from model_export.training.checkpoint import WEIGHTS, load_run
 from model_export.training.run_folder import RunResult
 from model_export.training.trainer import train
 
+Job = tuple[str, Strategy, int]
+"""Network, strategy, seed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:

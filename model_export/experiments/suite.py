@@ -14,14 +14,11 @@ from model_export.evaluation.results import Cost, Result
 from model_export.evaluation.table import ScoreTable
 from model_export.experiments.grid import GridResult, OpenDomainScore, search, strategies
 from model_export.experiments.halves import balanced, halves
-from model_export.experiments.laboratory import Laboratory, Trained
+from model_export.experiments.laboratory import Job, Laboratory, Trained
 from model_export.experiments.strategy import Strategy
 
 DRAWS = 500
 """Of people, for an interval; most tables show means over seeds and need none."""
-
-Job = tuple[str, Strategy, int]
-"""Network, strategy, seed."""
 
 
 @dataclass(frozen=True, slots=True)
