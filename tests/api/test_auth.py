@@ -97,7 +97,7 @@ async def test_without_a_key_nothing_is_told(
     assert not engine.asked
 
 
-@pytest.mark.parametrize("key", [ALICE, ALICE_NEXT, BOB])
+@pytest.mark.parametrize("key", [ALICE, ALICE_NEXT, BOB], ids=["alice", "alice's next", "bob"])
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
 async def test_with_a_key_all_is_as_without_any(key: str, header: str) -> None:
     headers = {header: f"Bearer {key}" if header == "Authorization" else key}
