@@ -146,6 +146,7 @@ def _watch(metrics: Metrics, lifecycle: Lifecycle, admission: Admission, held: J
     }
     for name, (text, read) in gauges.items():
         metrics.gauge(name, text, read)
+    metrics.models(lambda: state().models)
 
 
 class _Service(FastAPI):

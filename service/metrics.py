@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
+from service.engine import ServedModel
 from service.report import Report
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _SCORES = tuple(step / 10 for step in range(1, 11))
 _MODEL = ("model", "version")
+_SERVED = (*_MODEL, "provider", "fallback")
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _SHED = ("draining", "rate", "caller_concurrency", "places", "media_bytes", "jobs", "connections")
 _ABSTAINED = ("uncertain", "no_face", "unable")
@@ -69,6 +73,10 @@ class Metrics:
         """Show a value that is read whenever somebody scrapes."""
         Gauge(name, text, registry=self._registry).set_function(read)
 
+    def models(self, read: Callable[[], Sequence[ServedModel]]) -> None:
+        """Show which models serve, and on what, whenever somebody scrapes."""
+        self._registry.register(_Models(read))
+
     def shed(self, reason: str) -> None:
         """One request was turned away to protect the others."""
         self._shed.labels(reason).inc()
@@ -105,3 +113,19 @@ class Metrics:
         """The text for a scraper that sends this ``Accept`` header, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
+
+
+class _Models(Collector):
+    """A line for each served model; no metric that is set once would follow a reload."""
+
+    def __init__(self, read: Callable[[], Sequence[ServedModel]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[InfoMetricFamily]:
+        family = InfoMetricFamily(
+            "deepfake_model", "Served models; fallback: the CPU stands in for a GPU", labels=_SERVED
+        )
+        for each in self._read():
+            labels = (each.contract.name, each.contract.version, each.provider)
+            family.add_metric((*labels, str(each.fallback).lower()), {})
+        yield family

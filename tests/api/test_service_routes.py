@@ -178,6 +178,30 @@ async def test_metrics_observe_what_the_report_says() -> None:
     assert values["http_request_duration_seconds_bucket", post] == 2
 
 
+async def test_metrics_tell_on_what_each_model_runs_now() -> None:
+    engine = FakeEngine(readiness=TWO_MODELS)
+
+    async def told() -> list[dict[str, str]]:
+        values = await samples((await session.get("/metrics")).text)
+        found = [key for key in values if key[0] == "deepfake_model_info"]
+        assert all(values[key] == 1 for key in found)
+        return [dict(labels) for _, labels in found]
+
+    async with client(engine) as session:
+        cpu = {"version": "1", "provider": "CPUExecutionProvider"}
+        assert await told() == [
+            {"model": "clrnet", "fallback": "false", **cpu},
+            {"model": "mesonet", "fallback": "true", **cpu},
+        ]
+        gpu = dataclasses.replace(SERVED, provider="CUDAExecutionProvider")
+        engine.state = Readiness(ready=True, models=(gpu,))
+        assert await told() == [
+            {"model": "clrnet", "fallback": "false", **cpu, "provider": "CUDAExecutionProvider"}
+        ]
+        engine.state = BROKEN
+        assert await told() == []
+
+
 async def test_metrics_can_be_left_out() -> None:
     async with client(FakeEngine(), Settings(metrics=False)) as session:
         problem(await session.get("/metrics"), 404, "not_found")
