@@ -9,7 +9,6 @@ import copy
 import hashlib
 import io
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 from model_export import onnx_conv_lstm
 from model_export.detector import Detector
 from model_export.errors import ExportError
+from model_export.files import replacing
 from model_export.scaling import Scaling
 from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
 
@@ -98,21 +98,19 @@ def export(
     contract = contract.model_copy(update={"precision": precision})
     training = model.training
     scored = ScoredClips(_rounded(model) if half_weights else model, scaling or Scaling()).eval()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         graph = _graph(scored, contract)
         if half_weights:
             _store_half(graph)
         helper.set_model_props(graph, contract.dump())
         onnx.checker.check_model(graph)
-        onnx.save(graph, partial)
-        del graph
-        report = _check(scored, partial, path, contract)
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            onnx.save(graph, partial)
+            del graph
+            report = _check(scored, partial, path, contract)
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
         model.train(training)
     return report
 

@@ -20,6 +20,7 @@ from model_export.evaluation.bootstrap import units
 from model_export.evaluation.levels import at_level
 from model_export.evaluation.metrics import calibrate_scores
 from model_export.evaluation.table import ScoreTable
+from model_export.files import replace_text
 from service.classifier.contract import OperatingPoint
 from service.scoring import verdict
 
@@ -126,10 +127,8 @@ def verdict_shares(table: ScoreTable, point: OperatingPoint) -> dict[str, dict[s
 
 def save_point(point: OperatingPoint, path: Path) -> None:
     """Write the point as JSON, for an export to take up."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(point.model_dump_json(indent=2) + "\n")
-        part.replace(path)
+        replace_text(path, point.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
 

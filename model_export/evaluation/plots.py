@@ -19,6 +19,7 @@ from model_export.evaluation.levels import Level, at_level
 from model_export.evaluation.metrics import Estimate, calibrate_scores
 from model_export.evaluation.robustness import UNITS, Degraded
 from model_export.evaluation.table import ScoreTable
+from model_export.files import replace_bytes
 from service.classifier.contract import OperatingPoint
 
 EDGES = np.linspace(0, 1, BINS + 1)
@@ -135,10 +136,8 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG, whole or not at all. Raises ``EvaluationError``."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data.getvalue())
-        part.replace(path)
+        replace_bytes(path, data.getvalue())
     except OSError as error:
         raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_export.errors import EvaluationError
 from model_export.evaluation.metrics import Measures
+from model_export.files import replace_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,8 @@ _RESULTS = TypeAdapter(list[Result])
 
 def save_results(results: Sequence[Result], path: Path) -> None:
     """Write results as JSON, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(_RESULTS.dump_json(list(results), indent=1))
-        part.replace(path)
+        replace_bytes(path, _RESULTS.dump_json(list(results), indent=1))
     except OSError as error:
         raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model_export.data.prepared import PreparedVideo
 from model_export.errors import EvaluationError
+from model_export.files import replacing
 
 Strings = NDArray[np.str_]
 
@@ -86,18 +87,14 @@ class ScoreTable:
 
     def save(self, path: Path) -> None:
         """Write CSV, whole or not at all; numbers keep all their digits."""
-        part = path.with_name(f".{path.name}.part")
         columns = [getattr(self, name).tolist() for name in COLUMNS]
         try:
-            with part.open("w", newline="") as file:
+            with replacing(path) as part, part.open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(COLUMNS)
                 writer.writerows(zip(*columns, strict=True))
-            part.replace(path)
         except OSError as error:
             raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
-        finally:
-            part.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> ScoreTable:
