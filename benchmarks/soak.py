@@ -4,7 +4,8 @@
 
 Good videos in every form, broken ones, oversized ones, clients that leave, jobs that are cancelled.
 Memory, descriptors and processes of the server are compared before and after. Ends with status 1
-where memory has grown by more than a tenth, descriptors by more than five, or a zombie is there.
+where the memory of the server or of the process its readers come from has grown by more than a
+tenth, descriptors by more than five, or a zombie is there.
 """
 
 from __future__ import annotations
@@ -133,10 +134,11 @@ def main() -> int:
     print(f"{options.requests}: {_words(states[-1])}")
     print(", ".join(f"{kind}: {count}" for kind, count in sorted(answers.items())))
     first, last = states[0], states[-1]
-    grown = last[0] / first[0] - 1
-    wrong = grown > 0.1 or abs(last[2] - first[2]) > 5 or last[3] > 0
+    grown, below = (last[place] / first[place] - 1 for place in (0, 1))
+    wrong = max(grown, below) > 0.1 or abs(last[2] - first[2]) > 5 or last[3] > 0
     print(
-        f"memory {grown:+.1%}, descriptors {last[2] - first[2]:+d}: {'GREW' if wrong else 'held'}"
+        f"memory of the server {grown:+.1%}, of the nursery {below:+.1%}, descriptors "
+        f"{last[2] - first[2]:+d}: {'GREW' if wrong else 'held'}"
     )
     return bool(wrong)
 
