@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import io
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -26,6 +24,7 @@ from service.sources.source import Memory
 from service.video.video import VideoLimits
 from tests import media
 from tests.security import hostile_media
+from tests.security.bait import Planted, canary_at_a_port
 from tests.security.hostile_media import REPORT, SAMPLES, Sample
 from tests.unit.sandbox.jobs import JOB, MEMORY, done
 from tests.unit.sandbox.processes import (
@@ -55,65 +54,10 @@ async def workers() -> AsyncIterator[Workers]:
     await made.stop()
 
 
-@dataclass
-class Canary:
-    """Listens for TCP and UDP on one port; ``calls`` counts who came."""
-
-    port: int
-    datagrams: socket.socket
-    calls: list[str] = field(default_factory=list)
-
-    async def sang(self) -> bool:
-        """Whether anybody came."""
-        await asyncio.sleep(0.05)
-        with suppress(BlockingIOError):
-            self.calls.append(repr(self.datagrams.recv(100)))
-        return bool(self.calls)
-
-
-@asynccontextmanager
-async def canary_at_a_port() -> AsyncIterator[Canary]:
-    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        canary.calls.append("tcp")
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-        datagrams.setblocking(False)
-        datagrams.bind(("127.0.0.1", port))
-        canary = Canary(port, datagrams)
-        async with server:
-            yield canary
-
-
-class Planted:
-    """A real video that nobody may open; times of access say nothing where a disk keeps none."""
-
-    _IN_OPEN = 0x20
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.write_bytes(media.numbered_video(5))
-        libc = ctypes.CDLL(None)
-        self._watch = libc.inotify_init1(os.O_NONBLOCK)
-        assert libc.inotify_add_watch(self._watch, bytes(path), self._IN_OPEN) >= 0
-
-    def opened(self) -> bool:
-        """Whether somebody has since it was planted."""
-        with suppress(BlockingIOError):
-            return bool(os.read(self._watch, 4096))
-        return False
-
-    def close(self) -> None:
-        os.close(self._watch)
-
-
 @pytest.fixture
 def planted(tmp_path: Path) -> Iterator[Planted]:
-    made = Planted(tmp_path / "planted.mp4")
-    yield made
-    made.close()
+    with closing(Planted(tmp_path / "planted.mp4")) as made:
+        yield made
 
 
 SCRIPTS = tuple(hostile_media.scripts(Path("/planted"), 1))
