@@ -1,4 +1,4 @@
-"""A server in a process of its own, and what that process does to the disk."""
+"""A server in a process of its own, and what that process does to the disk and the network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def free_port() -> int:
 
 @dataclass
 class Trace:
-    """What a process did to the disk while it was watched."""
+    """What a process did to the disk and the network while it was watched."""
 
     written: int = 0
     """Bytes."""
@@ -39,11 +39,13 @@ class Trace:
     """Left in its working or temporary folder."""
     opened: set[str] = field(default_factory=set)
     """Regular files, deleted ones as well, that it held open for writing at some moment."""
+    sockets: set[str] = field(default_factory=set)
+    """Of the internet that it had at some moment, those at its own port left out."""
 
     @property
     def clean(self) -> bool:
         """Whether nothing of note was written, left or opened."""
-        return self.written < 64 * 1024 and not self.files and not self.opened
+        return self.written < 64 * 1024 and not self.files and not self.opened and not self.sockets
 
 
 class ServerProcess:
@@ -51,7 +53,7 @@ class ServerProcess:
 
     def __init__(self, running: subprocess.Popen[bytes], port: int, folder: Path) -> None:
         self._running = running
-        self.pid = running.pid
+        self.pid, self._port = running.pid, port
         self.url = f"http://127.0.0.1:{port}"
         self.log: list[str] = []
         """Lines that it wrote on standard error."""
@@ -91,6 +93,7 @@ class ServerProcess:
         def look() -> None:
             while not ended.is_set():
                 trace.opened |= self._open_files() - opened
+                trace.sockets |= self._sockets()
                 time.sleep(0.001)
 
         watcher = threading.Thread(target=look)
@@ -137,13 +140,39 @@ class ServerProcess:
     def _files(self) -> set[str]:
         return {str(path) for path in self._folder.rglob("*")}
 
-    def _open_files(self) -> set[str]:
-        found = set()
+    def _descriptors(self) -> Iterator[Path]:
         for process in self.processes():
             with suppress(FileNotFoundError, ProcessLookupError):
-                for entry in (process / "fd").iterdir():
-                    found |= _written_to(entry)
-        return found
+                yield from (process / "fd").iterdir()
+
+    def _open_files(self) -> set[str]:
+        return set().union(*map(_written_to, self._descriptors()))
+
+    def _sockets(self) -> set[str]:
+        """The server accepts at its own port alone; nobody else has any business there."""
+        known = _internet_sockets(self.pid)
+        own = f":{self._port:04X}"
+        held = {known[target] for target in map(_target, self._descriptors()) if target in known}
+        return {each for each in held if not each.split()[1].endswith(own)}
+
+
+def _target(entry: Path) -> str:
+    try:
+        return os.readlink(entry)
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _internet_sockets(pid: int) -> dict[str, str]:
+    """Kind and local address of each that is in the network of a process, by what a descriptor of
+    it links to."""
+    found = {}
+    for kind in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6"):
+        with suppress(FileNotFoundError):
+            for line in Path(f"/proc/{pid}/net/{kind}").read_text().splitlines()[1:]:
+                fields = line.split()
+                found[f"socket:[{fields[9]}]"] = f"{kind} {fields[1]}"
+    return found
 
 
 def _written_to(entry: Path) -> set[str]:

@@ -229,4 +229,5 @@ def test_the_check_sees_a_server_that_spools(spilling_server: ServerProcess, siz
     print(f"{size} bytes: {trace}")
     assert not trace.clean
     assert trace.opened
+    assert trace.sockets
     assert trace.written >= size
