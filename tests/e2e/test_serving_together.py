@@ -136,6 +136,9 @@ async def test_long_videos_do_not_starve_a_short_one(models: ModelSettings) -> N
         behind = time.monotonic() - began
         finished = [task.result() for task in busy if task.done()]
         print(f"short video alone {alone:.2f} s; behind three long ones {behind:.2f} s")
+        # It shares the machine with one of them, and may wait for a place for as long as both that
+        # read are short: these came together.
+        assert behind < 4 + 3 * alone
         assert not finished, "the long videos are too short for this test"
         assert report.coverage.clips_scored == 12
         assert report.timing.queued < 4
