@@ -12,10 +12,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.onnx_models import brightness_model
-from tests.security.fuzz import CODES, REPORT, SECONDS, Tally, fuzz, over
+from tests.security.fuzz import CODES, REPORT, fuzz, fuzz_server, serving
 from tests.security.mutation import mutated
-from tests.security.server_process import ServerProcess, free_port, process
+from tests.security.server_process import ServerProcess
 from tests.unit.sandbox.processes import children_of, state_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
@@ -24,26 +23,13 @@ COUNT = 200
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("fuzzed")
-    (folder / "model.onnx").write_bytes(brightness_model())
-    (folder / "work").mkdir()
-    port = free_port()
-    environment = {
-        "DEEPFAKE_MODEL__PATH": str(folder / "model.onnx"),
-        "DEEPFAKE_LIMITS__DECODE_SECONDS": str(SECONDS),
-    }
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
-    with process(command, port, folder / "work", environment) as running:
+def server() -> Iterator[ServerProcess]:
+    with serving() as running:
         yield running
 
 
 def test_a_server_outlives_damaged_videos(server: ServerProcess) -> None:
-    async def run() -> Tally:
-        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-            return await fuzz(over(client), 1, range(COUNT))
-
-    tally = asyncio.run(run())
+    tally = asyncio.run(fuzz_server(server.url, 1, range(COUNT)))
     print(tally)
     assert tally.wrong == []
     assert tally.outcomes.total() == COUNT
@@ -64,6 +50,27 @@ def test_what_goes_wrong_is_noticed() -> None:
     assert [line.split(":")[0] for line in tally.wrong] == ["5", "7", "afterwards a good video"]
     assert tally.outcomes[min(CODES)] == 8
     assert REPORT not in tally.outcomes
+
+
+def test_what_takes_too_long_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.security.fuzz.SECONDS", 0.1)
+    monkeypatch.setattr("tests.security.fuzz._GRACE", 0.1)
+
+    async def slow(data: bytes) -> str:
+        await asyncio.sleep(0.3 if data == mutated(3, 5) else 0)
+        return REPORT
+
+    (line,) = asyncio.run(fuzz(slow, 3, range(10))).wrong
+    assert line.startswith("5: report after")
+
+
+def test_a_server_that_has_gone_is_noticed_soon() -> None:
+    async def refused(_: bytes) -> str:
+        raise httpx.ConnectError("nobody there")
+
+    tally = asyncio.run(fuzz(refused, 1, range(10_000)))
+    assert tally.outcomes.total() < 100
+    assert tally.wrong[-1] == "afterwards a good video: ConnectError: nobody there"
 
 
 def test_a_mutant_can_be_had_again() -> None:
