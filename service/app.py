@@ -63,6 +63,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
         version=__version__,
         lifespan=lifespan,
         openapi_url=None,
+        responses=problems.anywhere(),
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         # A redirect would echo the Host header and hide a wrong path.
         redirect_slashes=False,

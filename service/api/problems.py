@@ -14,10 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from service.errors import (
+    HeadersTooLarge,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    NotReady,
+    RateLimited,
     ServiceError,
+    SlowBody,
     Unauthorized,
     UnsupportedMediaType,
 )
@@ -119,6 +123,14 @@ def responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
         example = document(kind(describe(kind)), "0f8fad5bd9cb469fa16570867728950e")
         entry["content"][MEDIA_TYPE]["examples"][kind.code] = {"value": example.model_dump()}
     return found
+
+
+def anywhere() -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI ``responses`` of every route: what ``service.wire`` says before there is one, and
+    what befalls any. A route's own entry for the same status must name these too."""
+    return responses(
+        MalformedRequest, SlowBody, HeadersTooLarge, RateLimited, ServiceError, NotReady
+    )
 
 
 def install(app: FastAPI) -> None:

@@ -9,10 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
+from service import wire
 from service.api import problems
 from service.api.examples import REPORT
+from service.api.problems import MEDIA_TYPE
 from service.api.query import DetectionQuery
 from service.app import create_app
+from service.errors import ServiceError
 from service.report import Report
 from service.settings import Settings
 from tests.api.client import client
@@ -59,13 +62,27 @@ def test_every_error_of_a_detection_is_documented_as_a_problem(schema: dict[str,
     for status, response in responses.items():
         if int(status) < 400:
             continue
-        content = response["content"][problems.MEDIA_TYPE]
+        content = response["content"][MEDIA_TYPE]
         assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
         for code, example in content["examples"].items():
             assert problems.Problem.model_validate(example["value"]).status == int(status)
             documented.add(code)
     elsewhere = {"not_found", "method_not_allowed", "unknown_job", "other_replica", "cross_origin"}
     assert documented == set(problems.kinds()) - elsewhere
+
+
+def test_what_any_request_may_get_is_documented_on_every_route(schema: dict[str, Any]) -> None:
+    errors = [each for each in vars(wire).values() if isinstance(each, type)]
+    codes = {each.code for each in errors if issubclass(each, ServiceError)}
+    assert {"slow_body", "headers_too_large", "not_ready", "internal"} <= codes
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            documented = {
+                code
+                for response in operation["responses"].values()
+                for code in response.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+            }
+            assert codes <= documented, (method, path)
 
 
 def test_the_frameworks_own_error_form_is_nowhere(schema: dict[str, Any]) -> None:
@@ -105,4 +122,4 @@ async def test_no_get_fails_whatever_is_asked(schema: dict[str, Any], accept: st
             response = await session.get(f"{filled}?{quoted}={quoted}", headers={"Accept": accept})
             assert response.status_code < 500 or response.json()["code"] == "not_ready"
             if response.status_code >= 400:
-                assert response.headers["content-type"] == problems.MEDIA_TYPE
+                assert response.headers["content-type"] == MEDIA_TYPE

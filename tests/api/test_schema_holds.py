@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -16,6 +18,7 @@ from schemathesis.specs.openapi import checks
 from service.api.problems import MEDIA_TYPE, Problem, kinds
 from service.app import create_app
 from service.auth import entry, new_key
+from service.errors import ServiceError, Undecodable
 from service.settings import AuthSettings, JobSettings, Limits, Settings
 from tests.api.fakes import FakeEngine
 from tests.api.served import TWO_MODELS
@@ -70,6 +73,28 @@ def test_so_is_every_answer_without_a_key(case: Case, url: str) -> None:
     response = case.call(base_url=url)
     case.validate_response(response, checks=CHECKS)
     judge(response)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "done"), (Undecodable("no video"), "failed")],
+    ids=["done", "failed"],
+)
+def test_so_is_the_answer_of_a_job_that_is_over(error: ServiceError | None, status: str) -> None:
+    """Generated ids name no job."""
+    headers = {"X-API-Key": KEY, "Content-Type": "video/mp4", "Prefer": "respond-async"}
+    with served(SETTINGS, FakeEngine(readiness=TWO_MODELS, error=error)) as port:
+        url = f"http://127.0.0.1:{port}"
+        taken = httpx.post(f"{url}/v1/detections", content=b"a video", headers=headers)
+        case = schema["/v1/detections/{id}"]["GET"].Case(path_parameters={"id": taken.json()["id"]})
+        for _ in range(100):
+            response = case.call(base_url=url, headers={"X-API-Key": KEY})
+            case.validate_response(response, checks=CHECKS)
+            if response.json()["status"] == status:
+                break
+            time.sleep(0.05)
+    assert (response.status_code, response.json()["status"]) == (200, status)
+    assert (response.json()["report"] is None) == (response.json()["problem"] is not None)
 
 
 def judge(response: Response) -> None:
