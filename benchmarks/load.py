@@ -133,6 +133,8 @@ def main() -> int:
     settings = {
         "DEEPFAKE_MODEL__PATH": str(BUILT_IN_MODEL),
         "DEEPFAKE_LIMITS__MEDIA_BYTES": str(BUDGET),
+        # They stand for as many callers, and have one address.
+        "DEEPFAKE_LIMITS__CALLER_SHARE": "1",
     }
     with (
         TemporaryDirectory() as folder,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from service.errors import Busy, NotReady, RateLimited
 from service.settings import AuthSettings, Limits
@@ -16,6 +16,14 @@ _WAITS = (1.0, 60.0)
 
 _MEMORY = 0.8
 """How much of the measured mean each further video leaves."""
+
+
+@dataclass(slots=True)
+class _Holding:
+    """What one caller has of all."""
+
+    videos: int = 0
+    media_bytes: int = 0
 
 
 class Admission:
@@ -34,7 +42,10 @@ class Admission:
         self._limits, self._auth = limits, auth
         self._shed, self._clock = shed, clock
         self._throttle = Throttle(auth.requests_per_minute, clock)
-        self._callers: Counter[str] = Counter()
+        self._callers: dict[str, _Holding] = {}
+        places = limits.concurrency + limits.waiting
+        self._most_of_one = auth.concurrency or max(1, int(places * limits.caller_share))
+        self._most_bytes_of_one = max(self.largest, limits.media_bytes * limits.caller_share)
         self._mean: float | None = None
         self.held = 0
         """Videos being received, waiting or worked on."""
@@ -61,47 +72,61 @@ class Admission:
         if wait > 0:
             self._shed("rate")
             raise RateLimited("Too many videos in too short a time.", retry_after=wait)
-        if 0 < self._auth.concurrency <= self._callers[caller]:
-            self._shed("caller_concurrency")
-            raise RateLimited(
-                f"At most {self._auth.concurrency} videos of one caller are taken at a time.",
-                retry_after=self._wait(),
-            )
         if self.held >= self._limits.concurrency + self._limits.waiting:
             self._shed("places")
-            raise self._busy("As many videos are held as may be.")
-        self._require_room(announced)
+            raise Busy("As many videos are held as may be.", retry_after=self._wait(self.held))
+        own = self._of(caller).videos
+        if own >= self._most_of_one:
+            self._shed("caller_concurrency")
+            raise RateLimited(
+                f"At most {self._most_of_one} videos of one caller are taken at a time.",
+                retry_after=self._wait(own),
+            )
+        self._require_room(caller, announced)
         self._throttle.take(caller)
         return Place(self, caller, announced)
 
+    def _of(self, caller: str) -> _Holding:
+        return self._callers.get(caller, _Holding())
+
     def _enter(self, caller: str) -> float:
         self.held += 1
-        self._callers[caller] += 1
+        self._callers.setdefault(caller, _Holding()).videos += 1
         return self._clock()
+
+    def _reserve(self, caller: str, size: int) -> None:
+        """So many bytes more, or fewer."""
+        self.media_bytes += size
+        self._callers[caller].media_bytes += size
 
     def _leave(self, caller: str, since: float) -> None:
         self.held -= 1
-        self._callers[caller] -= 1
-        if not self._callers[caller]:
+        self._callers[caller].videos -= 1
+        if not self._callers[caller].videos:
             del self._callers[caller]
         took = self._clock() - since
         self._mean = took if self._mean is None else _MEMORY * self._mean + (1 - _MEMORY) * took
 
-    def _require_room(self, size: int) -> None:
+    def _require_room(self, caller: str, size: int) -> None:
         if self.media_bytes + size > self._limits.media_bytes:
             self._shed("media_bytes")
-            raise self._busy("As many bytes of media are held as may be.")
+            wait = self._wait(self.held)
+            raise Busy("As many bytes of media are held as may be.", retry_after=wait)
+        own = self._of(caller)
+        if own.media_bytes + size > self._most_bytes_of_one:
+            self._shed("media_bytes")
+            raise RateLimited(
+                "As many bytes of media are held as one caller may have.",
+                retry_after=self._wait(own.videos),
+            )
 
-    def _busy(self, detail: str) -> Busy:
-        return Busy(detail, retry_after=self._wait())
-
-    def _wait(self) -> float:
-        """Seconds until a place is free: of so many places, each held for the mean time that the
-        last videos had theirs, one becomes free every mean / held seconds (Little's law)."""
+    def _wait(self, held: int) -> float:
+        """Seconds until one of so many places is free: each held for the mean time that the last
+        videos had theirs, one becomes free every mean / held seconds (Little's law)."""
         if self._mean is None:
             return _FIRST_WAIT
         low, high = _WAITS
-        return min(high, max(low, self._mean / max(1, self.held)))
+        return min(high, max(low, self._mean / max(1, held)))
 
 
 class Place:
@@ -118,7 +143,7 @@ class Place:
         """So many more bytes came. Raises ``Busy`` where there is no room for them."""
         self._arrived += size
         if self._arrived > self._reserved:
-            self._admission._require_room(self._arrived - self._reserved)
+            self._admission._require_room(self._caller, self._arrived - self._reserved)
             self._reserve(self._arrived)
 
     def settle(self, size: int) -> None:
@@ -133,5 +158,5 @@ class Place:
             self._admission._leave(self._caller, self._since)
 
     def _reserve(self, size: int) -> None:
-        self._admission.media_bytes += size - self._reserved
+        self._admission._reserve(self._caller, size - self._reserved)
         self._reserved = size

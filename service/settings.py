@@ -17,6 +17,11 @@ def _limit(default: float, unit: str, description: str) -> Any:
     return Field(default, gt=0, description=description, json_schema_extra={"unit": unit})
 
 
+def _share(default: float, description: str) -> Any:
+    """A part of a whole."""
+    return Field(default, gt=0, le=1, description=description, json_schema_extra={"unit": "share"})
+
+
 class Limits(BaseModel):
     """What one request may cost. Served at ``GET /v1/limits``."""
 
@@ -42,6 +47,9 @@ class Limits(BaseModel):
     connections: int = _limit(512, "connections", "Connections open at the same time")
     short_seconds: float = _limit(
         10.0, "seconds", "Time with a place after which a video makes room for shorter ones"
+    caller_share: float = _share(
+        0.5, "Part of the places and of `media_bytes` that one caller may hold, before 429"
+    )
     )
     header_seconds: float = _limit(15.0, "seconds", "Time until the head of a request has arrived")
     idle_seconds: float = _limit(20.0, "seconds", "Longest pause inside a body")
@@ -49,6 +57,7 @@ class Limits(BaseModel):
     decode_seconds: float = _limit(600.0, "seconds", "Decoding and face search of one video")
     total_seconds: float = _limit(3600.0, "seconds", "All the work on one video, from its start")
     drain_bytes: int = _limit(
+    upload_rate: int = _limit(8192, "bytes a second", "Pace below which a body is too slow")
         64 * 2**20, "bytes", "Body still read after a refusal, so that the answer arrives"
     )
     drain_seconds: float = _limit(10.0, "seconds", "Time spent on reading that")
@@ -127,7 +136,9 @@ class AuthSettings(BaseModel):
         0, ge=0, description="Videos a minute for each key, or address without keys; 0: no bound"
     )
     concurrency: int = Field(
-        0, ge=0, description="Videos at the same time for each key or address; 0: no bound"
+        0,
+        ge=0,
+        description="Videos at the same time for each key or address; 0: its share of all places",
     )
     metrics_key: bool = Field(False, description="Ask for a key at /metrics too")
 

@@ -64,6 +64,7 @@ class Body:
                 chunks,
                 seconds=limits.upload_seconds,
                 idle_seconds=limits.idle_seconds,
+                rate=limits.upload_rate,
                 arrived=place.arrive,
             )
         place.settle(len(upload.data))

@@ -194,14 +194,16 @@ class Receiver:
         *,
         seconds: float,
         idle_seconds: float,
+        rate: float,
         arrived: Callable[[int], None] = lambda size: None,
     ) -> Upload:
         """Read to the end; ``arrived`` is told the size of every chunk before it is kept, and may
         raise. Raises ``TooLarge``, ``EmptyBody``, ``MalformedRequest``, and ``SlowBody`` past
-        ``seconds`` in all or ``idle_seconds`` without a byte."""
+        ``seconds`` in all, ``idle_seconds`` without a byte, or so far behind ``rate`` bytes a
+        second."""
         try:
             async with asyncio.timeout(seconds):
-                async for chunk in _without_pauses(chunks, idle_seconds):
+                async for chunk in _at_pace(chunks, idle_seconds, rate):
                     arrived(len(chunk))
                     self._sink.write(chunk)
             self._sink.close()
@@ -214,17 +216,26 @@ class Receiver:
             self._buffer.release()
 
 
-async def _without_pauses(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+async def _at_pace(
+    chunks: AsyncIterator[bytes], seconds: float, rate: float
+) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    began, received = loop.time(), 0
     while True:
+        latest = min(loop.time(), began + received / rate) + seconds
         try:
-            async with asyncio.timeout(seconds) as pause:
+            async with asyncio.timeout_at(latest) as pause:
                 chunk = await anext(chunks)
         except StopAsyncIteration:
             return
         except TimeoutError:
             if pause.expired():
-                raise SlowBody(f"The body paused for {seconds:g} seconds.") from None
+                raise SlowBody(
+                    f"The body paused for {seconds:g} seconds, or fell so far behind "
+                    f"{rate:g} bytes a second."
+                ) from None
             raise
+        received += len(chunk)
         yield chunk
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import select
+import socket
 import threading
 import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -135,9 +138,9 @@ def test_busy_tells_when_to_try_from_how_long_videos_take(took: float, wait: flo
     clock.now += took
     done.release()
     gate.admit("a", 0)
-    gate.admit("a", 0)
+    gate.admit("b", 0)
     with pytest.raises(Busy) as refused:
-        gate.admit("a", 0)
+        gate.admit("c", 0)
     assert refused.value.retry_after == pytest.approx(wait)
 
 
@@ -151,7 +154,7 @@ def test_what_is_closed_takes_nothing() -> None:
 async def test_one_video_too_many_is_busy_until_another_is_done() -> None:
     gate = threading.Event()
     engine = FakeEngine(gate=gate)
-    async with client(engine, settings(concurrency=1, waiting=1)) as session:
+    async with client(engine, settings(concurrency=1, waiting=1, caller_share=1)) as session:
 
         async def post() -> httpx.Response:
             return await session.post("/v1/detections", content=b"xyz", headers=OCTETS)
@@ -218,7 +221,7 @@ def busy() -> Iterator[int]:
     """The port of a service whose one place is taken."""
     gate = threading.Event()
     engine = FakeEngine(gate=gate)
-    limits = settings(concurrency=1, waiting=1, bytes=2**25)
+    limits = settings(concurrency=1, waiting=1, caller_share=1, bytes=2**25)
     with served(limits, engine) as port, connected(port) as first, connected(port) as second:
         for connection in (first, second):
             connection.sendall(POST + b"Content-Length: 1\r\n\r\nx")
@@ -251,7 +254,7 @@ def test_bodies_without_a_length_share_the_bytes_there_are() -> None:
     gate = threading.Event()
     engine = FakeEngine(gate=gate)
     chunk = b"100000\r\n%b\r\n" % MEGABYTE
-    limits = settings(media_bytes=5 * 2**20, bytes=4 * 2**20)
+    limits = settings(media_bytes=5 * 2**20, bytes=4 * 2**20, caller_share=1)
     with served(limits, engine) as port, connected(port) as first, connected(port) as second:
         for connection in (first, second):
             connection.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -299,7 +302,7 @@ def test_memory_is_given_back_at_once(end: str) -> None:
 
 
 def test_a_slow_body_gives_its_place_to_another() -> None:
-    limits = settings(concurrency=1, waiting=1, idle_seconds=0.3, drain_seconds=0.1)
+    limits = settings(concurrency=1, waiting=1, caller_share=1, idle_seconds=0.3, drain_seconds=0.1)
     with served(limits, FakeEngine()) as port, connected(port) as slow, connected(port) as slower:
         for connection in (slow, slower):
             connection.sendall(POST + b"Content-Length: 1000\r\n\r\nx")
@@ -309,3 +312,96 @@ def test_a_slow_body_gives_its_place_to_another() -> None:
         assert code(read_all(slower)) == "slow_body"
         answer = httpx.post(f"http://127.0.0.1:{port}/v1/detections", content=b"x", headers=OCTETS)
     assert answer.status_code == 200
+
+
+def test_a_body_that_trickles_gives_its_place_to_another() -> None:
+    limits = settings(idle_seconds=1, upload_rate=1000, drain_seconds=0.1)
+    with served(limits, FakeEngine()) as port, connected(port) as slow, connected(port) as steady:
+        for connection in (slow, steady):
+            connection.sendall(POST + b"Content-Length: 100000\r\n\r\n")
+        sent = 0
+        while not select.select([slow], [], [], 0.1)[0]:
+            slow.sendall(b"x")
+            steady.sendall(bytes(500))
+            sent += 500
+            assert sent < 25_000
+        assert code(read_all(slow)) == "slow_body"
+        assert held(port) == 1
+        steady.sendall(bytes(100_000 - sent))
+        assert steady.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def held(port: int) -> float:
+    """Videos that the service holds."""
+    lines = httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("deepfake_videos_held"))
+
+
+def test_one_address_cannot_take_all_places() -> None:
+    """As many bodies trickle in as there are places, and then some."""
+    limits = Limits()
+    places = limits.concurrency + limits.waiting
+    with served(Settings(), FakeEngine()) as port, ExitStack() as stack:
+        greedy = [stack.enter_context(connected(port)) for _ in range(places + 2)]
+        for connection in greedy:
+            connection.sendall(POST + b"Content-Length: 1000\r\n\r\nx")
+        for connection in greedy[places // 2 :]:
+            connection.shutdown(socket.SHUT_WR)
+            answer = read_all(connection)
+            assert code(answer) == "rate_limited"
+            assert b"\r\nretry-after: " in answer.lower()
+        assert held(port) == places // 2
+        transport = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(transport=transport) as other:
+            url = f"http://127.0.0.1:{port}/v1/detections"
+            assert other.post(url, content=b"x", headers=OCTETS).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "changes", "most"),
+    [
+        (0, {}, 3),
+        (0, {"caller_share": 0.01}, 1),
+        (0, {"caller_share": 1}, 6),
+        (2, {}, 2),
+        (5, {}, 5),
+    ],
+)
+def test_a_caller_has_its_share_of_the_places(
+    concurrency: int, changes: dict[str, float], most: int
+) -> None:
+    clock = Clock()
+    auth = AuthSettings(concurrency=concurrency)
+    gate = admission(clock, auth, concurrency=2, waiting=4, **changes)
+    places = [gate.admit("a", 0) for _ in range(most)]
+    with pytest.raises(RateLimited if most < 6 else Busy):
+        gate.admit("a", 0)
+    clock.now += 8 * most
+    places.pop().release()
+    places.append(gate.admit("a", 0))
+    with pytest.raises(RateLimited if most < 6 else Busy) as refused:
+        gate.admit("a", 0)
+    assert refused.value.retry_after == pytest.approx(8), "of its own places one is free then"
+    others = [gate.admit("b", 0) for _ in range(min(most, 6 - most))]
+    for place in places + others:
+        place.release()
+    assert (gate.held, gate._callers) == (0, {})
+
+
+def test_a_caller_has_its_share_of_the_bytes_and_room_for_one_video() -> None:
+    gate = admission(Clock(), media_bytes=100, bytes=30)
+    announced = gate.admit("a", 30)
+    chunked = gate.admit("a", 0)
+    chunked.arrive(20)
+    with pytest.raises(RateLimited):
+        chunked.arrive(1)
+    with pytest.raises(RateLimited):
+        gate.admit("a", 1)
+    other = gate.admit("b", 30)
+    announced.settle(10)
+    chunked.arrive(10)
+    for place in (announced, chunked, other):
+        place.release()
+    assert gate.media_bytes == 0
+    narrow = admission(Clock(), media_bytes=100, bytes=90)
+    narrow.admit("a", 90).release()

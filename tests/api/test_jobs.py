@@ -341,7 +341,7 @@ async def _holds(session: httpx.AsyncClient, size: int) -> bool:
 
 async def test_a_waiting_job_holds_a_place() -> None:
     chosen = jobs()
-    chosen = chosen.model_copy(update={"limits": Limits(concurrency=1, waiting=1)})
+    chosen = chosen.model_copy(update={"limits": Limits(concurrency=1, waiting=1, caller_share=1)})
     gate = threading.Event()
     async with client(FakeEngine(gate=gate), chosen) as session:
         for _ in range(2):

@@ -209,7 +209,7 @@ async def test_memory_is_one_body_and_free_at_once(kind: str, limit: int) -> Non
         content_type = FORM["Content-Type"] if kind == "form" else "video/mp4"
         with contextlib.suppress(TooLarge):
             receiver = Receiver(content_type=content_type, content_length=None, limit=limit)
-            upload = await receiver.read(body(), seconds=9, idle_seconds=9)
+            upload = await receiver.read(body(), seconds=9, idle_seconds=9, rate=1)
             assert len(upload.data) >= size
             del upload, receiver
         after, peak = tracemalloc.get_traced_memory()
