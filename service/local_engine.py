@@ -19,6 +19,7 @@ from service.registry import Registry
 from service.run import Run
 from service.sandbox.extraction import Extraction
 from service.sandbox.job import Job
+from service.sandbox.ration import available
 from service.sandbox.workers import Workers
 from service.settings import Settings
 from service.slots import Place, Slots
@@ -52,6 +53,7 @@ class LocalEngine:
             detector=settings.faces.detector,
             detector_path=settings.faces.path,
             memory=limits.memory,
+            together=int(limits.memory_share * available()),
             cpu_seconds=_CPU_MARGIN * limits.decode_seconds,
         )
         self._slots = Slots(limits.concurrency, limits.short_seconds)

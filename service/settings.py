@@ -31,6 +31,9 @@ class Limits(BaseModel):
     frames: int = _limit(500_000, "frames", "Frames in one video")
     streams: int = _limit(32, "streams", "Streams in one container")
     memory: int = _limit(3 * 2**29, "bytes", "Address space of the process that reads a video")
+    memory_share: float = _share(
+        0.5, "Part of all memory that those processes may hold together; then the largest ends"
+    )
     faces: int = _limit(16, "faces", "Faces followed in one frame, the largest first")
     smallest_face: int = _limit(40, "pixels", "Shorter side of the smallest face that is scored")
     clips: int = _limit(
@@ -44,20 +47,20 @@ class Limits(BaseModel):
     clip_bytes: int = _limit(
         64 * 2**20, "bytes", "Clips of all videos that wait to be scored, beyond two of each"
     )
-    connections: int = _limit(512, "connections", "Connections open at the same time")
-    short_seconds: float = _limit(
-        10.0, "seconds", "Time with a place after which a video makes room for shorter ones"
     caller_share: float = _share(
         0.5, "Part of the places and of `media_bytes` that one caller may hold, before 429"
     )
+    connections: int = _limit(512, "connections", "Connections open at the same time")
+    short_seconds: float = _limit(
+        10.0, "seconds", "Time with a place after which a video makes room for shorter ones"
     )
     header_seconds: float = _limit(15.0, "seconds", "Time until the head of a request has arrived")
     idle_seconds: float = _limit(20.0, "seconds", "Longest pause inside a body")
     upload_seconds: float = _limit(300.0, "seconds", "Time until a body has arrived")
+    upload_rate: int = _limit(8192, "bytes a second", "Pace below which a body is too slow")
     decode_seconds: float = _limit(600.0, "seconds", "Decoding and face search of one video")
     total_seconds: float = _limit(3600.0, "seconds", "All the work on one video, from its start")
     drain_bytes: int = _limit(
-    upload_rate: int = _limit(8192, "bytes a second", "Pace below which a body is too slow")
         64 * 2**20, "bytes", "Body still read after a refusal, so that the answer arrives"
     )
     drain_seconds: float = _limit(10.0, "seconds", "Time spent on reading that")

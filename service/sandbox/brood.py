@@ -13,7 +13,7 @@ from service.faces.detector import FaceDetector
 from service.sandbox import child, confine
 from service.sandbox.commands import COMMAND, FORK, NOT_FORKED, OUT_OF_MEMORY
 from service.sandbox.loading import Loading
-from service.sandbox.messages import Ended
+from service.sandbox.messages import Born, Ended
 from service.sandbox.wire import PlainChannel
 
 DESCRIPTORS = 256
@@ -67,6 +67,7 @@ class Brood:
             self._tell(Ended(number=number, code=NOT_FORKED))
         else:
             self._numbers[pid] = number
+            self._tell(Born(number=number, pid=pid))
         os.close(descriptor)
 
     def _live(self, channel: PlainChannel, _: tuple[str, ...]) -> int:
@@ -80,8 +81,8 @@ class Brood:
             code = os.waitstatus_to_exitcode(status)
             self._tell(Ended(number=self._numbers.pop(pid), code=code))
 
-    def _tell(self, end: Ended) -> None:
-        PlainChannel(self._control).send(end.model_dump_json())
+    def _tell(self, news: Born | Ended) -> None:
+        PlainChannel(self._control).send(news.model_dump_json())
 
 
 def fork(
@@ -109,6 +110,7 @@ def _child(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(descriptor, 0)
         os.closerange(1, DESCRIPTORS)
+        confine.expendable()
         channel = PlainChannel(socket.socket(fileno=0))
         layers = confine.confine(address_space=loading.memory, cpu_seconds=loading.cpu_seconds)
         code = live(channel, layers)

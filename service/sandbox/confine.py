@@ -101,6 +101,18 @@ def unreadable() -> bool:
     return _prctl(_PR_SET_DUMPABLE, 0)
 
 
+def expendable() -> bool:
+    """Where memory runs out, the kernel ends this process rather than others."""
+    # What nobody may look into belongs to root, this file as well.
+    _prctl(_PR_SET_DUMPABLE, 1)
+    try:
+        with open("/proc/self/oom_score_adj", "w") as badness:
+            badness.write("1000")
+    except OSError:
+        return False
+    return True
+
+
 def no_capabilities() -> bool:
     """None of root's powers."""
     if not _linux():

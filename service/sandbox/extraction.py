@@ -147,6 +147,8 @@ class Extraction:
         child = self._living
         await asyncio.wait([child.end], timeout=_END_SECONDS)
         code = child.end.result() if child.end.done() else None
+        if child.greedy:
+            return OverLimits("of all videos read now, which take too much memory, it took most")
         if code == -signal.SIGXCPU:
             return TooSlow("reading the video took more processor time than is allowed")
         if code == -signal.SIGPROF:

@@ -107,6 +107,14 @@ class Failed(_Head):
     reason: str
 
 
+class Born(_Head):
+    """A child lives; ``pid`` is its process id."""
+
+    kind: Literal["born"] = "born"
+    number: int
+    pid: int
+
+
 class Ended(_Head):
     """A child has ended; ``code`` is its exit code, or minus the signal that killed it."""
 
@@ -116,7 +124,7 @@ class Ended(_Head):
 
 
 FromChild = Read | Reached | Cut | Done | Refused
-FromNursery = Ready | Failed | Ended
+FromNursery = Ready | Failed | Born | Ended
 _FROM_CHILD: TypeAdapter[FromChild] = TypeAdapter(Annotated[FromChild, Field(discriminator="kind")])
 _FROM_NURSERY: TypeAdapter[FromNursery] = TypeAdapter(
     Annotated[FromNursery, Field(discriminator="kind")]

@@ -17,7 +17,7 @@ import service
 from service.errors import ModelError
 from service.sandbox.commands import COMMAND, FORK, SIGNAL
 from service.sandbox.loading import Loading
-from service.sandbox.messages import Broken, Ended, Failed, FromNursery, Ready, from_nursery
+from service.sandbox.messages import Born, Broken, Ended, Failed, FromNursery, Ready, from_nursery
 from service.sandbox.wire import Channel
 
 _START_SECONDS = 120.0
@@ -38,6 +38,10 @@ class Child:
     end: asyncio.Future[int | None]
     unwanted: bool = False
     """Whether the parent has killed it."""
+    pid: int | None = None
+    """Its process id, once the nursery has told."""
+    greedy: bool = False
+    """Whether it was killed for the memory it held."""
 
     def kill(self) -> None:
         """End it; at once, and in whatever state it is."""
@@ -98,6 +102,11 @@ class Nurse:
                 raise ModelError(_CANNOT_START) from None
             raise
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def fork(self) -> Child:
         """A new child. Where the nursery is just dying the child's end comes at once."""
         self.forked += 1
@@ -151,7 +160,9 @@ class Nurse:
         try:
             while True:
                 word = await _word(self._channel)
-                if isinstance(word, Ended):
+                if isinstance(word, Born) and word.number in self.children:
+                    self.children[word.number].pid = word.pid
+                elif isinstance(word, Ended):
                     self._ended(word.number, word.code)
         except (OSError, EOFError, Broken):
             pass

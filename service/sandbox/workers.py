@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 from service.errors import ModelError, NotReady
@@ -12,6 +13,7 @@ from service.sandbox.extraction import Extraction
 from service.sandbox.job import Job
 from service.sandbox.loading import Loading
 from service.sandbox.nurse import Child, Nurse
+from service.sandbox.ration import Ration
 from service.sources.source import Source
 
 _CHILDREN = 500
@@ -21,8 +23,8 @@ _CHILDREN = 500
 class Workers:
     """Forks one process for each video from a nursery that is replaced when something goes wrong.
 
-    ``memory``: bytes of address space of each process; ``cpu_seconds``: processor time of each, a
-    backstop behind ``Job.seconds``.
+    ``memory``: bytes of address space of each process; ``together``: bytes that all of them may
+    hold; ``cpu_seconds``: processor time of each, a backstop behind ``Job.seconds``.
 
     All children of a nursery have the same addresses, so one crash helps an attacker with the next.
     After it a new nursery is made; until that is ready (a second or five) the old one goes on.
@@ -34,6 +36,7 @@ class Workers:
         detector: Kind = "auto",
         detector_path: Path | None = None,
         memory: int,
+        together: int = sys.maxsize,
         cpu_seconds: float,
     ) -> None:
         path = None if detector_path is None else str(detector_path.absolute())
@@ -41,6 +44,7 @@ class Workers:
         self._nurse: Nurse | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._retired: dict[Nurse, asyncio.Task[None]] = {}
+        self._ration = Ration(together, self._children)
         self._stopped = False
         self.restarts = 0
         """Nurseries replaced because a child crashed or they died."""
@@ -58,8 +62,7 @@ class Workers:
     @property
     def alive(self) -> int:
         """Processes that read videos now."""
-        nurses = [*self._retired, *([self._nurse] if self._nurse else [])]
-        return sum(len(nurse.children) for nurse in nurses)
+        return len(self._children())
 
     async def start(self) -> None:
         """Load everything. Raises ``ModelError``, without folder names."""
@@ -73,8 +76,8 @@ class Workers:
             await asyncio.wait([self._renewal])
         for retiring in self._retired.values():
             retiring.cancel()
-        nurses = [*self._retired, *([self._nurse] if self._nurse else [])]
-        await asyncio.gather(*(nurse.stop() for nurse in nurses))
+        self._ration.stop()
+        await asyncio.gather(*(nurse.stop() for nurse in self._nurses()))
         self._nurse = None
 
     def extract(self, source: Source, job: Job) -> Extraction:
@@ -92,7 +95,14 @@ class Workers:
                 raise NotReady(str(error), retry_after=5) from None
         if self._nurse.forked >= _CHILDREN:
             self._renew()
+        self._ration.watch()
         return self._nurse.fork()
+
+    def _nurses(self) -> list[Nurse]:
+        return [*self._retired, *([self._nurse] if self._nurse else [])]
+
+    def _children(self) -> list[Child]:
+        return [child for nurse in self._nurses() for child in nurse.children.values()]
 
     def _trouble(self) -> None:
         if not self._stopped and self._renewal is None:

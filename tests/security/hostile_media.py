@@ -137,6 +137,12 @@ def flat(width: int, height: int, count: int = 1) -> list[Image]:
     return [np.full((height, width, 3), 99, np.uint8)] * count
 
 
+def greedy(count: int) -> bytes:
+    """A few kilobytes that take 25 MB a frame to read: large pictures of which sixteen are kept."""
+    options = {"preset": "ultrafast", "refs": "16", "g": "250"}
+    return coded(flat(2560, 1440, count), "libx264", pixels="yuv444p10le", options=options)
+
+
 def sixteen_k(*, announced: bool) -> bytes:
     """An AVI whose picture says that it is 16K; the container says so too if ``announced``."""
     data = coded(flat(64, 64), "mjpeg", container="avi", pixels="yuvj420p")

@@ -118,6 +118,18 @@ def test_a_limit_is_never_raised() -> None:
     assert not confine.bound(999, 1)
 
 
+def test_a_user_without_powers_can_be_expendable_too() -> None:
+    code = (
+        "import os; from service.sandbox import confine\n"
+        "os.getuid() or os.setresuid(65534, 65534, 65534)\n"
+        "confine.unreadable()\n"
+        "assert confine.expendable()\n"
+        "print(open('/proc/self/oom_score_adj').read())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert int(ran.stdout) == 1000
+
+
 def test_what_cannot_be_had_is_not_claimed() -> None:
     """A kernel that refuses everything, as a filter before the first layer makes it."""
     code = (
