@@ -94,9 +94,10 @@ class LocalEngine:
 
     def readiness(self) -> Readiness:
         """Whether scoring is possible."""
+        lacking = self._lacking()
         return Readiness(
-            ready=not self._missing,
-            missing=tuple(self._missing.values()),
+            ready=not lacking,
+            missing=lacking,
             models=tuple(each.served for each in self._registry.models()),
             ensembles=self._registry.ensembles(),
             default=self._registry.default,
@@ -110,8 +111,8 @@ class LocalEngine:
 
     async def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:
         """Score one video; see ``Engine.detect``."""
-        if self._missing:
-            raise NotReady("; ".join(self._missing.values()), retry_after=5)
+        if lacking := self._lacking():
+            raise NotReady("; ".join(lacking), retry_after=5)
         self._registry.panel(options.model)
         asked = time.monotonic()
         async with self._place() as place:
@@ -135,6 +136,10 @@ class LocalEngine:
                             place.vacate()
                             run.go_on()
                         yield event
+
+    def _lacking(self) -> tuple[str, ...]:
+        """What keeps it from scoring now."""
+        return tuple(filter(None, [*self._missing.values(), self._workers.missing]))
 
     @contextmanager
     def _known(self, run: Run) -> Iterator[None]:

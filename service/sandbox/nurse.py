@@ -24,7 +24,7 @@ _START_SECONDS = 120.0
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.005
 
-_CANNOT_START = "the sandbox for videos cannot start"
+CANNOT_START = "the sandbox for videos cannot start"
 
 
 @dataclass(slots=True)
@@ -83,9 +83,10 @@ class Nurse:
     @classmethod
     async def start(cls, loading: Loading, trouble: Callable[[], None]) -> Nurse:
         """A nursery that is ready. Raises ``ModelError``, without folder names."""
-        control, theirs = socket.socketpair()
-        with theirs:
-            process = _launch(theirs)
+        try:
+            process, control = _launch()
+        except OSError:
+            raise ModelError(CANNOT_START) from None
         channel = Channel(control)
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -93,13 +94,13 @@ class Nurse:
                 first = await _word(channel)
             if isinstance(first, Ready):
                 return cls(process, control, channel, first, trouble)
-            raise ModelError(first.reason if isinstance(first, Failed) else _CANNOT_START)
+            raise ModelError(first.reason if isinstance(first, Failed) else CANNOT_START)
         except BaseException as error:
             process.kill()
             process.wait()
             channel.close()
             if isinstance(error, OSError | EOFError | Broken):  # A timeout is an OSError as well.
-                raise ModelError(_CANNOT_START) from None
+                raise ModelError(CANNOT_START) from None
             raise
 
     @property
@@ -202,22 +203,30 @@ async def _word(channel: Channel) -> FromNursery:
     return from_nursery(head)
 
 
-def _launch(control: socket.socket) -> subprocess.Popen[bytes]:
+def _launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The process, and this end of the socket to it. Raises ``OSError``."""
     root = str(Path(service.__file__).parents[1])
     # Of the environment, which may hold secrets, nothing but where libraries are found.
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return subprocess.Popen(
-        [sys.executable, "-P", "-B", "-m", "service.sandbox.nursery"],
-        stdin=control.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={
-            **kept,
-            "PYTHONPATH": root,
-            # Libraries that start a thread per core cannot be forked.
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        },
-        start_new_session=True,
-    )
+    control, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-B", "-m", "service.sandbox.nursery"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={
+                    **kept,
+                    "PYTHONPATH": root,
+                    # Libraries that start a thread per core cannot be forked.
+                    "OMP_NUM_THREADS": "1",
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
+                start_new_session=True,
+            )
+        except OSError:
+            control.close()
+            raise
+    return process, control

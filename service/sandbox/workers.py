@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
+import time
 from pathlib import Path
 
 from service.errors import ModelError, NotReady
@@ -12,12 +14,23 @@ from service.faces.factory import Kind
 from service.sandbox.extraction import Extraction
 from service.sandbox.job import Job
 from service.sandbox.loading import Loading
-from service.sandbox.nurse import Child, Nurse
+from service.sandbox.nurse import CANNOT_START, Child, Nurse
 from service.sandbox.ration import Ration
 from service.sources.source import Source
 
 _CHILDREN = 500
 """Of one nursery: who probes addresses by crashing children must not have for ever."""
+
+_PAUSES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before the next start, by how many nurseries in a row have failed; later ones are like
+the last."""
+
+_SOUND_SECONDS = 10.0
+"""A nursery that dies has failed, unless it had lived so long."""
+
+_ENDS = "the sandbox for videos ends as soon as it starts"
+
+_log = logging.getLogger(__name__)
 
 
 class Workers:
@@ -28,6 +41,8 @@ class Workers:
 
     All children of a nursery have the same addresses, so one crash helps an attacker with the next.
     After it a new nursery is made; until that is ready (a second or five) the old one goes on.
+    Where there is none that lives, videos wait for the next; but only for one that had a fair
+    chance: see ``missing``.
     """
 
     def __init__(
@@ -46,6 +61,10 @@ class Workers:
         self._retired: dict[Nurse, asyncio.Task[None]] = {}
         self._ration = Ration(together, self._children)
         self._stopped = False
+        self._born = 0.0
+        """When the nursery was ready, on the monotonic clock."""
+        self._failures, self._reason = 0, ""
+        """Nurseries in a row that could not start or died at once, and why the last did."""
         self.restarts = 0
         """Nurseries replaced because a child crashed or they died."""
 
@@ -60,6 +79,12 @@ class Workers:
         return self._nurse.layers if self._nurse else ()
 
     @property
+    def missing(self) -> str:
+        """Why no video can be read, in words for operators; empty where one can, or is likely to
+        in a moment."""
+        return "" if self._living or self._failures < 2 else self._reason
+
+    @property
     def alive(self) -> int:
         """Processes that read videos now."""
         return len(self._children())
@@ -67,6 +92,7 @@ class Workers:
     async def start(self) -> None:
         """Load everything. Raises ``ModelError``, without folder names."""
         self._nurse = await Nurse.start(self._loading, self._trouble)
+        self._born = time.monotonic()
 
     async def stop(self) -> None:
         """End all processes and wait for them."""
@@ -86,17 +112,21 @@ class Workers:
 
     async def _child(self) -> Child:
         """A new process. Raises ``NotReady`` where none can be had."""
-        while self._nurse is None or not self._nurse.alive:
+        while (nurse := self._nurse) is None or not nurse.alive:
             if self._stopped:
                 raise NotReady("stopping", retry_after=5)
+            if self.missing:
+                raise NotReady(self.missing, retry_after=5)
+            # Its end may not have been noticed yet.
+            self._trouble()
             try:
                 await asyncio.shield(self._renew())
             except ModelError as error:
                 raise NotReady(str(error), retry_after=5) from None
-        if self._nurse.forked >= _CHILDREN:
+        if nurse.forked >= _CHILDREN:
             self._renew()
         self._ration.watch()
-        return self._nurse.fork()
+        return nurse.fork()
 
     def _nurses(self) -> list[Nurse]:
         return [*self._retired, *([self._nurse] if self._nurse else [])]
@@ -104,10 +134,23 @@ class Workers:
     def _children(self) -> list[Child]:
         return [child for nurse in self._nurses() for child in nurse.children.values()]
 
+    @property
+    def _living(self) -> bool:
+        return self._nurse is not None and self._nurse.alive
+
     def _trouble(self) -> None:
-        if not self._stopped and self._renewal is None:
-            self.restarts += 1
-            self._renew()
+        if self._stopped or self._renewal is not None:
+            return
+        if time.monotonic() - self._born > _SOUND_SECONDS:
+            self._failures = 0
+        elif not self._living:
+            self._failed(_ENDS)
+        self.restarts += 1
+        self._renew()
+
+    def _failed(self, reason: str) -> None:
+        self._failures, self._reason = self._failures + 1, reason
+        _log.warning("sandbox failed", extra={"fields": {"reason": reason}})
 
     def _renew(self) -> asyncio.Task[None]:
         if self._renewal is None:
@@ -116,8 +159,9 @@ class Workers:
         return self._renewal
 
     async def _replace(self) -> None:
+        await asyncio.sleep(_PAUSES[min(self._failures, len(_PAUSES) - 1)])
         new = await Nurse.start(self._loading, self._trouble)
-        old, self._nurse = self._nurse, new
+        old, self._nurse, self._born = self._nurse, new, time.monotonic()
         if old is not None:
             self._retired[old] = asyncio.create_task(self._retire(old))
 
@@ -127,5 +171,11 @@ class Workers:
 
     def _renewed(self, renewal: asyncio.Task[None]) -> None:
         self._renewal = None
-        if not renewal.cancelled():
-            renewal.exception()  # Whoever waits gets it; nobody else needs it.
+        if renewal.cancelled():
+            return
+        if (error := renewal.exception()) is not None:
+            self._failed(str(error) if isinstance(error, ModelError) else CANNOT_START)
+            if not self._stopped:
+                self._renew()
+        elif not self._living:
+            self._trouble()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from service.report import Report
 from service.settings import Limits, ModelSettings, Settings
 from tests import media
 from tests.onnx_models import CONTRACT, brightness_model
+from tests.unit.sandbox.processes import nursery_of, until
 
 LIT_FACE = 4
 """The face, from left to right, that tests light up."""
@@ -219,6 +223,25 @@ async def test_stopping_ends_what_runs_and_what_waits_with_not_ready(
     await asyncio.wait_for(engine.stop(), 5)
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [NotReady, NotReady]
+
+
+async def test_a_sandbox_that_keeps_failing_is_not_ready_until_it_works_again(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, video = LocalEngine(settings_for(model)), as_media(media.numbered_video(10))
+    await engine.start()
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/bin/false")
+        os.kill(nursery_of(engine._workers), signal.SIGKILL)
+        await until(lambda: not engine.readiness().ready)
+        assert engine.readiness().missing == ("the sandbox for videos cannot start",)
+        began = time.monotonic()
+        with pytest.raises(NotReady, match="sandbox"):
+            await anext(engine.detect(video, DetectionOptions()))
+        assert time.monotonic() - began < 0.2
+    await until(lambda: engine.readiness().ready)
+    assert isinstance(await _last(engine, video.data), Finished)
+    await engine.stop()
 
 
 async def test_a_file_that_breaks_off_is_not_reported_as_whole(model: Path) -> None:
