@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from service.engine import DetectionOptions, Event, Finished, Media, Progress, SegmentScored
-from service.errors import NotReady, Undecodable
+from service.errors import NotReady, TooSlow, Undecodable
 from service.local_engine import LocalEngine
 from service.report import Report
 from service.settings import Limits, ModelSettings, Settings
 from tests import media
 from tests.onnx_models import CONTRACT, brightness_model
-from tests.unit.sandbox.processes import nursery_of, until
+from tests.unit.sandbox.processes import children_of, nursery_of, state_of, until
 
 LIT_FACE = 4
 """The face, from left to right, that tests light up."""
@@ -46,7 +46,7 @@ def lit_video() -> bytes:
     return media.encode_video(frames)
 
 
-def settings_for(model: Path, **limits: int) -> Settings:
+def settings_for(model: Path, **limits: float) -> Settings:
     return Settings(model=ModelSettings(path=model, batch=7), limits=Limits(**limits))  # type: ignore[arg-type]
 
 
@@ -223,6 +223,35 @@ async def test_stopping_ends_what_runs_and_what_waits_with_not_ready(
     await asyncio.wait_for(engine.stop(), 5)
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [NotReady, NotReady]
+
+
+async def test_stopping_ends_what_is_halted_too(model: Path, lit_video: bytes) -> None:
+    engine = LocalEngine(settings_for(model, concurrency=1, short_seconds=0.1))
+    await engine.start()
+    tasks = [asyncio.create_task(_last(engine, lit_video))]
+    await until(lambda: children_of(nursery_of(engine._workers)))
+    (child,) = children_of(nursery_of(engine._workers))
+    await until(lambda: all(claim.held > 0.1 for claim in engine._slots._claims))
+    tasks.append(asyncio.create_task(_last(engine, lit_video)))
+    await until(lambda: state_of(child) == "T")
+    await asyncio.wait_for(engine.stop(), 5)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [NotReady, NotReady]
+    assert state_of(child) == ""
+
+
+async def test_work_that_takes_too_long_is_ended_and_gives_all_back(
+    model: Path, lit_video: bytes
+) -> None:
+    engine = LocalEngine(settings_for(model, total_seconds=0.5))
+    await engine.start()
+    began = time.monotonic()
+    with pytest.raises(TooSlow):
+        await _last(engine, lit_video)
+    assert 0.5 <= time.monotonic() - began < 5
+    readiness = engine.readiness()
+    assert (readiness.running, readiness.clips_waiting, readiness.workers) == (0, 0, 0)
+    await engine.stop()
 
 
 async def test_a_sandbox_that_keeps_failing_is_not_ready_until_it_works_again(
