@@ -89,7 +89,9 @@ class _Training:
     def check(self) -> None:
         """Raise what went wrong in a process that has ended."""
         with self.said, suppress(EOFError):
-            raise TrainingError(self.said.recv())
+            # Where the server of forks died, its children still live and say nothing yet.
+            if self.said.poll():
+                raise TrainingError(self.said.recv())
         if self.process.exitcode != 0:
             network, strategy, seed = self.job
             raise TrainingError(
@@ -107,7 +109,8 @@ def _do(laboratory: Laboratory, job: Job, threads: int, said: Connection[str, No
     try:
         laboratory.scores(laboratory.train(*job))
     except ModelExportError as error:
-        said.send(str(error))
+        with suppress(BrokenPipeError):
+            said.send(str(error))
 
 
 def _follow() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -57,17 +58,25 @@ class World:
         """The sum of what each process counts."""
         if self.size == 1:
             return count
-        value = torch.tensor(count, device=self.device)
-        distributed.all_reduce(value)
-        return int(value)
+        return int(_reduced(torch.tensor(count, device=self.device), distributed.ReduceOp.SUM))
 
     def any(self, *flags: bool) -> list[bool]:
         """Each flag, whether any process has it set: all go the same way."""
         if self.size == 1:
             return list(flags)
         values = torch.tensor(flags, dtype=torch.uint8, device=self.device)
-        distributed.all_reduce(values, distributed.ReduceOp.MAX)
-        return [bool(value) for value in values.tolist()]
+        return [bool(value) for value in _reduced(values, distributed.ReduceOp.MAX).tolist()]
+
+
+_recent: deque[torch.Tensor] = deque(maxlen=8)
+"""Gloo's threads must not be the last to let go of a tensor: they would need the interpreter's lock
+for it, which whoever ends the group holds while waiting for them."""
+
+
+def _reduced(values: torch.Tensor, how: distributed.ReduceOp.RedOpType) -> torch.Tensor:
+    _recent.append(values)
+    distributed.all_reduce(values, how)
+    return values
 
 
 @contextmanager
@@ -142,7 +151,7 @@ def _member(
         function(*arguments)
     except ModelExportError as error:
         messages.put(str(error))
-        raise SystemExit(1) from None
+        os._exit(1)  # The error holds the run, whose end may wait for threads that wait for it.
 
 
 def _require_gpus(devices: int) -> None:

@@ -82,8 +82,10 @@ def train(
         world.any(False)  # The others wait for the folder.
         result = read_result(folder)
         if result is None:
-            run = _Run(sources, folder, world, console if world.first else None)
-            result = run.train(checkpoint_seconds)
+            shown = console if world.first else None
+            # Nobody keeps the run: DistributedDataParallel must be gone before its group is, or
+            # the group's threads and its end may wait for each other.
+            result = _Run(sources, folder, world, shown).train(checkpoint_seconds)
         if console is not None and world.first:
             console.print(str(result), markup=False, soft_wrap=True)
         return result
