@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import random
 import sys
 import time
 from collections import Counter
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,6 +36,9 @@ MARGIN = 200 * 2**20
 LARGE = 16 * 2**20
 PROBES = ("/v2/health/live", "/metrics")
 SLOWEST = 0.25
+
+Probed = tuple[dict[str, list[float]], list[int]]
+"""Seconds of each answer by path, and bytes of memory."""
 
 
 class Tally:
@@ -72,16 +77,21 @@ async def client(
         await asyncio.sleep(1)
 
 
-async def probe(server: ServerProcess, until: float, tally: Tally) -> None:
-    """Health, metrics and memory, ten times a second."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as session:
+def probe(url: str, pid: int, seconds: float, found: Connection[Probed, None]) -> None:
+    """Ask for health, metrics and memory ten times a second, in a process of its own: the clients'
+    loop, which is busy with sending, would only measure itself."""
+    until = time.monotonic() + seconds
+    times: dict[str, list[float]] = {path: [] for path in PROBES}
+    memory = []
+    with httpx.Client(base_url=url, timeout=30) as session:
         while time.monotonic() < until:
             for path in PROBES:
                 began = time.monotonic()
-                assert (await session.get(path)).status_code == 200
-                tally.probes[path].append(time.monotonic() - began)
-            tally.memory.append(resident(server.pid))
-            await asyncio.sleep(0.1)
+                assert session.get(path).status_code == 200
+                times[path].append(time.monotonic() - began)
+            memory.append(resident(pid))
+            time.sleep(0.1)
+    found.send((times, memory))
 
 
 async def measure(server: ServerProcess, clients: int, seconds: float) -> Tally:
@@ -96,11 +106,17 @@ async def measure(server: ServerProcess, clients: int, seconds: float) -> Tally:
                 "/v1/detections", content=small, headers={"Content-Type": "video/mp4"}
             )
         tally.memory.append(resident(server.pid))
+        context = multiprocessing.get_context("spawn")
+        found, theirs = context.Pipe(duplex=False)
+        prober = context.Process(target=probe, args=(server.url, server.pid, seconds, theirs))
+        prober.start()
         until = time.monotonic() + seconds
         await asyncio.gather(
-            probe(server, until, tally),
-            *(client(session, videos, until, seed, tally) for seed in range(clients)),
+            *(client(session, videos, until, seed, tally) for seed in range(clients))
         )
+        tally.probes, memory = await asyncio.to_thread(found.recv)
+        prober.join()
+    tally.memory += memory
     return tally
 
 

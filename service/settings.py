@@ -63,7 +63,7 @@ class Limits(BaseModel):
     drain_bytes: int = _limit(
         64 * 2**20, "bytes", "Body still read after a refusal, so that the answer arrives"
     )
-    drain_seconds: float = _limit(10.0, "seconds", "Time spent on reading that")
+    drain_seconds: float = _limit(60.0, "seconds", "Time spent on reading that")
 
 
 class SamplingSettings(BaseModel):
