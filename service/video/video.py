@@ -63,7 +63,8 @@ class Video:
             time_base = float(stream.time_base or 0)
             stamps = self._read_stamps(container, stream)
             rate = stream.average_rate or stream.guessed_rate
-            self._announced = _announced_seconds(container, stream)
+            # Damage can announce millennia.
+            self._announced = min(_announced_seconds(container, stream), limits.duration)
             reorders = stream.codec_context.has_b_frames
         if not stamps:
             raise Undecodable("the video holds no frames")
@@ -91,7 +92,8 @@ class Video:
 
     @property
     def seconds_missing(self) -> float:
-        """Seconds that the file announces beyond the last frame it holds; 0 where it is whole."""
+        """Seconds that the file announces beyond the last frame it holds, as far as videos may last
+        at all; 0 where it is whole."""
         missing = self._announced - self.duration
         return missing if missing > _MISSING_SECONDS else 0.0
 

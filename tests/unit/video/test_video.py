@@ -167,6 +167,14 @@ def test_a_file_that_breaks_off_gives_what_is_there() -> None:
     assert opened(whole).seconds_missing == 0.0
 
 
+def test_a_length_nobody_can_believe_is_bounded() -> None:
+    whole = media.encode_video(media.group_frames(10, 0.25, 1.5), container="matroska")
+    head, mark, rest = whole.partition(b"\x44\x89\x88")  # Duration, eight bytes, in milliseconds.
+    assert mark
+    video = opened(head + mark + struct.pack(">d", 1e15) + rest[8:])
+    assert video.seconds_missing == VideoLimits().duration - video.duration
+
+
 def test_no_decodable_frame_is_an_error() -> None:
     video = opened(media.spoiled(media.numbered_video(20), 0.0, 1.0))
     with pytest.raises(Undecodable):
