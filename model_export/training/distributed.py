@@ -151,7 +151,7 @@ def _member(
         function(*arguments)
     except ModelExportError as error:
         messages.put(str(error))
-        os._exit(1)  # The error holds the run, whose end may wait for threads that wait for it.
+        raise SystemExit(1) from None
 
 
 def _require_gpus(devices: int) -> None:
