@@ -9,6 +9,8 @@ import itertools
 import json
 import socket
 import sys
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,12 +83,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 def assert_silent(server: ServerProcess, seen: int) -> None:
+    read_log_to_here(server)
     metrics = httpx.get(f"{server.url}/metrics").text
     assert "http_requests_total" in metrics
     assert SECRET not in metrics
     lines = server.log[seen:]
     assert any('"event": "request"' in line for line in lines)
     assert not [line for line in lines if SECRET in line]
+
+
+def read_log_to_here(server: ServerProcess) -> None:
+    """An answer may come before its line of log: wait for the line of a request made now."""
+    mark = f"mark-{uuid.uuid4().hex}"
+    httpx.get(f"{server.url}/health", headers={"X-Request-ID": mark})
+    deadline = time.monotonic() + 10
+    while not any(mark in line for line in server.log):
+        assert time.monotonic() < deadline, "the request was not logged"
+        time.sleep(0.02)
 
 
 def assert_not_told(response: httpx.Response) -> None:
@@ -239,6 +252,7 @@ def test_in_what_is_no_http(server: ServerProcess, bytes_sent: str) -> None:
 def test_the_check_sees_what_is_logged(server: ServerProcess) -> None:
     response = httpx.get(f"{server.url}/health", headers={"X-Request-ID": SECRET})
     assert response.headers["x-request-id"] == SECRET
+    read_log_to_here(server)
     assert any(SECRET in line for line in server.log)
     assert any('"key": "tester"' in line for line in server.log)
 
