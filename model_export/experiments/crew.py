@@ -23,6 +23,7 @@ import torch
 from model_export.errors import ModelExportError, TrainingError
 from model_export.experiments.laboratory import Job, Laboratory
 from model_export.training.interruption import Interruption, accept_termination, fork_server
+from model_export.training.memory import keep_freed_memory
 
 
 def train_all(
@@ -104,6 +105,7 @@ def _do(laboratory: Laboratory, job: Job, threads: int, said: Connection[str, No
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Whoever gives the job ends it.
     accept_termination()
     threading.Thread(target=_follow, daemon=True).start()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:

@@ -51,7 +51,9 @@ def train(
     with refusals():
         from model_export.training.config import load_config
         from model_export.training.distributed import spawn
+        from model_export.training.memory import keep_freed_memory
 
+        keep_freed_memory()
         config = load_config(run, changes or ())
         place = folder or Path("runs") / run.stem
         if devices > 1:
