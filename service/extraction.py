@@ -17,9 +17,9 @@ from service.clips import Clip, ClipCutter, ClipSpec
 from service.errors import OverLimits
 from service.faces.detector import FaceDetector
 from service.faces.tracking import TrackedFace, Tracker, TrackerSettings
-from service.video.container import Readable
 from service.video.deadline import Deadline
 from service.video.frames import Frame
+from service.video.readable import Readable
 from service.video.sampling import plan, shown_within
 from service.video.video import Video, VideoLimits
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -72,11 +73,17 @@ def timed_video(stamps: Sequence[float]) -> bytes:
 
 
 def remuxed(
-    video: bytes, change: Callable[[int, av.Packet], None], container: str = "matroska"
+    video: bytes,
+    change: Callable[[int, av.Packet], None] = lambda number, packet: None,
+    container: str = "matroska",
+    options: dict[str, str] | None = None,
 ) -> bytes:
     """The same coded pictures in another container, each packet changed by number before."""
     target = io.BytesIO()
-    with av.open(io.BytesIO(video)) as source, av.open(target, "w", format=container) as output:
+    with (
+        av.open(io.BytesIO(video)) as source,
+        av.open(target, "w", format=container, container_options=options or {}) as output,
+    ):
         stream = output.add_stream_from_template(source.streams.video[0])
         for number, packet in enumerate(source.demux(video=0)):
             if packet.size:
@@ -84,6 +91,60 @@ def remuxed(
                 packet.stream = stream
                 output.mux(packet)
     return target.getvalue()
+
+
+def repeated_video(frames: Sequence[Image], seconds: int, size: int) -> bytes:
+    """An H.264 MP4 of about ``size`` bytes: the frames, which are a second, again and again, each
+    time from a key frame on; its index comes last."""
+    target = io.BytesIO()
+    second = io.BytesIO(encode_video(frames, options={"bf": "2"}))
+    with av.open(second) as source, av.open(target, "w", format="mp4") as output:
+        original = source.streams.video[0]
+        stream = output.add_stream_from_template(original)
+        coded = [packet for packet in source.demux(original) if packet.size]
+        missing = size // seconds - sum(packet.size for packet in coded)
+        filled = [bytes(packet) + _filler(missing // len(coded)) for packet in coded]
+        assert original.time_base is not None
+        length = round(1 / original.time_base)
+        for number in range(seconds):
+            for model, data in zip(coded, filled, strict=True):
+                packet = av.Packet(data)
+                packet.pts, packet.dts = (
+                    (stamp or 0) + number * length for stamp in (model.pts, model.dts)
+                )
+                packet.is_keyframe, packet.time_base = model.is_keyframe, original.time_base
+                packet.stream = stream
+                output.mux(packet)
+    return target.getvalue()
+
+
+def _filler(size: int) -> bytes:
+    """A NAL unit of filler data (H.264, 7.3.2.7) behind its length, so many bytes in all."""
+    return struct.pack(">I", size - 4) + b"\x0c" + b"\xff" * (size - 6) + b"\x80"
+
+
+def boxes(video: bytes) -> Iterator[tuple[bytes, int]]:
+    """Kind and place of each box on the top level of an MP4."""
+    at = 0
+    while at < len(video):
+        yield video[at + 4 : at + 8], at
+        at += struct.unpack_from(">I", video, at)[0]
+
+
+def faststart(video: bytes) -> bytes:
+    """The same MP4 with its index before its pictures."""
+    places = dict(boxes(video))
+    start = places[b"moov"]
+    end = start + struct.unpack_from(">I", video, start)[0]
+    moov = bytearray(video[start:end])
+    at = moov.find(b"stco")
+    while at >= 0:
+        (count,) = struct.unpack_from(">I", moov, at + 8)
+        offsets = struct.unpack_from(f">{count}I", moov, at + 12)
+        struct.pack_into(f">{count}I", moov, at + 12, *(each + len(moov) for each in offsets))
+        at = moov.find(b"stco", at + 4)
+    (first,) = struct.unpack_from(">I", video)
+    return video[:first] + bytes(moov) + video[first:start] + video[end:]
 
 
 def many_streams(count: int, container: str) -> bytes:

@@ -12,7 +12,6 @@ import io
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import av
 import numpy as np
@@ -23,6 +22,7 @@ from av.video.stream import VideoStream
 
 from service.errors import NoVideo, OverLimits, Undecodable
 from service.video.deadline import Deadline
+from service.video.readable import Held, Readable
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf"
 
@@ -37,27 +37,6 @@ _OPTIONS = {
     # its neighbours with it.
     "max_streams": "256",
 }
-
-
-class Readable(Protocol):
-    """Media of which any part can be had."""
-
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
-        ...
-
-    def read(self, offset: int, size: int) -> bytes:
-        """The bytes from ``offset`` on, fewer than ``size`` at the end alone."""
-        ...
-
-
-class _Memory:
-    def __init__(self, data: bytes) -> None:
-        self._view, self.size = memoryview(data), len(data)
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self._view[offset : offset + size].tobytes()
 
 
 class _Reader:
@@ -117,7 +96,7 @@ def open_container(
     Raises ``Undecodable`` where they are none of ``CONTAINERS``, ``OverLimits`` where it holds
     more streams than allowed, ``TooSlow`` past the deadline, ``MemoryError``.
     """
-    readable = _Memory(media) if isinstance(media, bytes) else media
+    readable = Held(media) if isinstance(media, bytes) else media
     try:
         with deadline.opening():
             container = av.open(  # noqa: TID251

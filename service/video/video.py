@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -17,9 +17,12 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from service.errors import OverLimits, Undecodable
-from service.video.container import Readable, demand_memory, open_container, video_stream
+from service.video.container import demand_memory, open_container, video_stream
 from service.video.deadline import Deadline
 from service.video.frames import Frame
+from service.video.readable import Held, Readable
+from service.video.route import Astray, Key, Route
+from service.video.skimming import CODECS, Skimmed, coded_frames
 
 _DECODE_TIMES_ONLY = frozenset({"avi", "asf"})
 """Containers whose packets say when to decode, not when to show: with B-frames FFmpeg gives the
@@ -46,13 +49,16 @@ class Video:
     """An indexed video; ``media`` are its bytes or something that gives them piece by piece.
 
     ``times`` is float64 (frames,): when each frame is shown, in seconds from the first, in order
-    of presentation. Creating one reads all packets but decodes none.
+    of presentation. Creating one reads all packets, or where these are listed apart only their
+    list, and decodes none.
 
     Raises ``Undecodable``, ``NoVideo``, ``OverLimits``, ``TooSlow``, ``MemoryError``.
     """
 
     def __init__(self, media: bytes | Readable, limits: VideoLimits, deadline: Deadline) -> None:
-        self._media, self._limits, self._deadline = media, limits, deadline
+        readable = Held(media) if isinstance(media, bytes) else media
+        self._media = Skimmed(readable, coded_frames(readable))
+        self._limits, self._deadline = limits, deadline
         self.frames_decoded = 0
         self.frames_damaged = 0
         self.width, self.height = 0, 0
@@ -61,11 +67,13 @@ class Video:
             self.container = container.format.name.split(",")[0]
             self.codec = stream.codec_context.name
             time_base = float(stream.time_base or 0)
-            stamps = self._read_stamps(container, stream)
+            self._media.on = stream.codec_context.codec.canonical_name in CODECS
+            stamps, keys = self._read_stamps(container, stream)
             rate = stream.average_rate or stream.guessed_rate
             # Damage can announce millennia.
             self._announced = min(_announced_seconds(container, stream), limits.duration)
             reorders = stream.codec_context.has_b_frames
+        self._media.on = False
         if not stamps:
             raise Undecodable("the video holds no frames")
         self.fps = float(rate) if rate else None
@@ -82,6 +90,8 @@ class Video:
         """Frame index by presentation time stamp; None where frames have to be counted."""
         if distinct and not contradictory and self.container not in _DECODE_TIMES_ONLY:
             self._index = {stamp: index for index, stamp in enumerate(known)}
+        self._stamps = known
+        self._keys = keys if self._index is not None else []
         if not self.duration <= limits.duration:
             raise OverLimits(f"a video may last at most {limits.duration:g} seconds")
 
@@ -114,30 +124,44 @@ class Video:
 
         Raises ``Undecodable`` where not one of them decodes.
         """
-        chosen = frozenset(wanted)
-        last = max(chosen, default=-1)
-        found, ordinal, before = 0, 0, -1
-        converter = VideoReformatter()
-        with self._open() as (container, stream):
-            for picture in self._pictures(container, stream, chosen):
-                self._deadline.check()
-                index = self._position(picture, ordinal)
-                ordinal += 1
-                # Broken stamps may go backwards; whoever follows faces relies on their order.
-                if index in chosen and index > before:
-                    rgb = _upright_rgb(picture, converter)
-                    if rgb is None:
-                        continue
-                    if not found:
-                        self.height, self.width = rgb.shape[:2]
-                    before, found = index, found + 1
-                    self.frames_decoded += 1
-                    yield Frame(index, float(self.times[index]), rgb)
-                if index >= last:
-                    break
+        chosen = sorted(set(wanted))
+        found, before = 0, -1
+        while found < len(chosen):
+            try:
+                for frame in self._decoded(chosen, after=before):
+                    before, found = frame.index, found + 1
+                    yield frame
+                break
+            except Astray:
+                self._keys = []
         self.frames_damaged = len(chosen) - found
         if chosen and not found:
             raise Undecodable("no frame of the video could be decoded")
+
+    def _decoded(self, wanted: Sequence[int], after: int) -> Iterator[Frame]:
+        """Those of the wanted frames that come after this one and decode. Raises ``Astray``."""
+        chosen = frozenset(wanted)
+        route = Route(wanted, self._stamps, self._keys)
+        ordinal = 0
+        converter = VideoReformatter()
+        with self._open() as (container, stream):
+            for picture in self._pictures(container, stream, chosen, route):
+                self._deadline.check()
+                index = self._position(picture, ordinal)
+                ordinal += 1
+                route.showed(index)
+                # Broken stamps may go backwards; whoever follows faces relies on their order.
+                if index in chosen and index > after:
+                    rgb = _upright_rgb(picture, converter)
+                    if rgb is None:
+                        continue
+                    if not self.frames_decoded:
+                        self.height, self.width = rgb.shape[:2]
+                    after = index
+                    self.frames_decoded += 1
+                    yield Frame(index, float(self.times[index]), rgb)
+                if index >= wanted[-1]:
+                    break
 
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:
@@ -152,27 +176,51 @@ class Video:
             return ordinal
         return -1 if picture.pts is None else self._index.get(picture.pts, -1)
 
-    def _read_stamps(self, container: InputContainer, stream: VideoStream) -> list[int | None]:
+    def _read_stamps(
+        self, container: InputContainer, stream: VideoStream
+    ) -> tuple[list[int | None], list[Key]]:
+        """When each frame is shown, in the order in which they are stored, and those that need no
+        other."""
         stamps: list[int | None] = []
+        keys: list[Key] = []
+        # Of what is skimmed, the packets themselves no longer tell.
+        starts: set[int] = set()
+        if self._media.skims:
+            starts = {entry.timestamp for entry in stream.index_entries if entry.is_keyframe}
         for packet in _packets(container, stream):
             self._deadline.check()
             if packet.size and not packet.is_discard:
+                if packet.dts in starts and packet.pts is not None and packet.dts is not None:
+                    keys.append(Key(len(stamps), packet.pts, packet.dts))
                 stamps.append(packet.pts)
                 if len(stamps) > self._limits.frames:
                     raise OverLimits(f"a video may have at most {self._limits.frames} frames")
-        return stamps
+        return stamps, keys
 
     def _pictures(
-        self, container: InputContainer, stream: VideoStream, wanted: frozenset[int]
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        wanted: frozenset[int],
+        route: Route,
     ) -> Iterator[VideoFrame]:
         opened = False
-        for packet in _packets(container, stream):
+        packets = _packets(container, stream)
+        while True:
+            if (key := route.jump()) is not None:
+                container.seek(key.pts, stream=stream)
+                packets = _packets(container, stream)
+            packet = next(packets, None)
+            if packet is None:
+                return
             # Some decoders fix what they skip when they open: the first packet is always whole.
             if opened and self._index is not None and packet.pts is not None:
                 # Frames that nothing refers to need not be decoded unless they are wanted.
                 needed = self._index.get(packet.pts, -1) in wanted
                 stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
             opened = True
+            if packet.size and not packet.is_discard:
+                route.took(packet.dts)
             try:
                 yield from packet.decode()
             except FFmpegError as error:

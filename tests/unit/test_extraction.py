@@ -14,8 +14,8 @@ from service.extraction import Extracted, ExtractionLimits, Position, extract
 from service.faces.detector import Detection
 from service.faces.tracking import TrackerSettings
 from service.video import video as video_module
-from service.video.container import Readable
 from service.video.deadline import Deadline
+from service.video.readable import Readable
 from tests import media
 from tests.media import Image
 from tests.unit.faces.fakes import face
