@@ -14,11 +14,13 @@ from service import __version__
 from service.admission import Admission
 from service.api import detections, docs, health, jobs, limits, models, problems, scrape
 from service.api.access import Access
+from service.api.body import Link
 from service.api.caller import require_key
 from service.api.catch import Catch
 from service.api.events import StreamedEvent
 from service.api.guard import Guard
 from service.api.linger import Linger
+from service.api.outside import Outside
 from service.api.prefix import Prefix
 from service.api.readiness import require_ready
 from service.api.sharing import Sharing
@@ -47,6 +49,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
     admission = Admission(settings.limits, settings.auth, metrics.shed)
     held = Jobs(settings.jobs, metrics.shed)
     lifecycle = Lifecycle(engine, admission, held)
+    outside = Outside.of(settings, admission.largest)
     _watch(metrics, lifecycle, admission, held)
 
     @asynccontextmanager
@@ -56,6 +59,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
             yield
         finally:
             await lifecycle.stop()
+            await outside.stop()
 
     app = _Service(
         title="Deepfake detection",
@@ -76,7 +80,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
     async def ready() -> None:
         require_ready(look())
 
-    taking = detections.Detections(engine, look, admission, held, metrics, settings)
+    taking = detections.Detections(engine, look, admission, held, metrics, settings, outside)
     app.include_router(detections.router(taking), dependencies=[Depends(ready), known])
     app.include_router(jobs.router(held, settings.server.heartbeat_seconds), dependencies=[known])
     app.include_router(models.router(look), dependencies=[known])
@@ -165,7 +169,11 @@ class _Service(FastAPI):
 def _parts() -> dict[str, Any]:
     """Schemas that operations refer to by name alone."""
     _, schema = models_json_schema(
-        [(problems.Problem, "serialization"), (StreamedEvent, "serialization")],
+        [
+            (problems.Problem, "serialization"),
+            (StreamedEvent, "serialization"),
+            (Link, "validation"),
+        ],
         ref_template="#/components/schemas/{model}",
     )
     parts: dict[str, Any] = schema["$defs"]

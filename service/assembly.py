@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from service import scoring
 from service.classifier.cam import normalise
 from service.classifier.contract import UNCALIBRATED, UNKNOWN, OperatingPoint
-from service.engine import DetectionOptions, Media, ServedModel
+from service.engine import DetectionOptions, ServedModel
 from service.extraction import Extracted
 from service.faces.detector import Box
 from service.findings import Findings
@@ -34,6 +34,7 @@ from service.report import (
     Timing,
 )
 from service.scoring import ScoredClip
+from service.sources.source import Source
 
 
 class Assembler:
@@ -44,7 +45,7 @@ class Assembler:
         self._point = panel.point
 
     def report(
-        self, media: Media, extracted: Extracted, findings: Findings, timing: Timing
+        self, media: Source, extracted: Extracted, findings: Findings, timing: Timing
     ) -> Report:
         """The whole report."""
         faces = tuple(
@@ -55,17 +56,17 @@ class Assembler:
         verdict = scoring.video_verdict(
             [face.verdict for face in faces], any_face_seen=extracted.tracks_seen > 0
         )
-        coverage = self._coverage(extracted, findings)
+        coverage = self._coverage(media, extracted, findings)
         return Report(
             verdict=verdict,
             score=worst.score if worst else None,
             raw_score=worst.raw_score if worst else None,
-            reasons=self._reasons(verdict, self._point, coverage, findings),
+            reasons=(*self._reasons(verdict, self._point, coverage, findings), *media.notes),
             operating_point=self._point,
             model=self._model(),
             media=MediaInfo(
                 sha256=media.sha256,
-                bytes=len(media.data),
+                bytes=media.size,
                 container=extracted.container,
                 codec=extracted.codec,
                 width=extracted.width,
@@ -139,7 +140,7 @@ class Assembler:
             raw_score=clip.raw,
         )
 
-    def _coverage(self, extracted: Extracted, findings: Findings) -> Coverage:
+    def _coverage(self, media: Source, extracted: Extracted, findings: Findings) -> Coverage:
         since, until = extracted.range
         scored = [
             (clip.start - since, clip.end - since)
@@ -163,6 +164,7 @@ class Assembler:
             clips_dropped=extracted.clips_dropped,
             longest_unscored=scoring.longest_gap(scored, until - since + extracted.seconds_missing),
             seconds_missing=extracted.seconds_missing,
+            bytes_fetched=media.fetched,
         )
 
     def _parts(

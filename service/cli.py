@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
+from contextlib import AbstractAsyncContextManager, nullcontext
 from enum import StrEnum
 from json import loads
 from pathlib import Path
-from typing import Annotated, get_origin
+from typing import TYPE_CHECKING, Annotated, get_origin
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -16,11 +16,15 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 
 from service import __version__
-from service.engine import DetectionOptions, Event, Finished, Media
+from service.engine import DetectionOptions, Event, Finished
 from service.errors import ModelError, ServiceError, TooLarge
 from service.progress import download_bar, progress_bar
 from service.report import Report
 from service.settings import AuthSettings, Settings
+from service.sources.source import Memory, Source
+
+if TYPE_CHECKING:
+    from service.receipt import Signer
 
 app = typer.Typer(
     help="Find likely deepfakes: which faces, at which seconds, how sure.",
@@ -28,6 +32,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _errors = Console(stderr=True, highlight=False)
 
@@ -67,12 +73,22 @@ def serve(
     """Serve the REST API. Settings come from [bold]DEEPFAKE_*[/bold] environment variables."""
     from service.server import run
 
-    run(_settings(model), host, port)
+    settings = _settings(model)
+    if settings.fetch.loopback and host not in _LOOPBACK:
+        _errors.print(
+            "[red]Bad setting[/red] DEEPFAKE_FETCH__LOOPBACK: for tests, where --host is 127.0.0.1"
+        )
+        raise typer.Exit(2)
+    try:
+        run(settings, host, port)
+    except ModelError as error:
+        _errors.print(f"[red]Not started[/red]: {error}")
+        raise typer.Exit(2) from None
 
 
 @app.command()
 def score(
-    file: Annotated[Path, typer.Argument(help="Video file.", exists=True, dir_okay=False)],
+    video: Annotated[str, typer.Argument(help="Video file or URL.", metavar="FILE|URL")],
     model: ModelOption = None,
     sampling: Annotated[
         str, typer.Option(help="auto, full, paper (80 frames) or stride=<seconds>.")
@@ -84,18 +100,28 @@ def score(
     json: Annotated[
         bool, typer.Option("--json", help="Print the report alone, as JSON, on standard output.")
     ] = False,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a signed record of the finding; needs DEEPFAKE_RECEIPT__KEY.",
+            metavar="R.json",
+        ),
+    ] = None,
 ) -> None:
-    """Score one video file.
+    """Score one video file, or one behind a URL.
 
     Exit status: 0 with a report, whatever its verdict; 1 where there is none.
     """
     options = DetectionOptions(sampling, "full" if full else "summary", explain)
     try:
         settings = _settings(model)
-        report = asyncio.run(_score(_read(file, settings), settings, options))
+        signer = _signer(settings) if receipt else None
+        report = asyncio.run(_score(_opened(video, settings), settings, options, signer))
     except ServiceError as error:
         _errors.print(f"[red]{error.title}[/red] ({error.code}): {error.detail}")
         raise typer.Exit(1) from error
+    if receipt and report.receipt:
+        receipt.write_text(report.receipt.model_dump_json(indent=2) + "\n")
     if json:
         typer.echo(report.model_dump_json(indent=2))
     else:
@@ -116,9 +142,10 @@ def demo(model: ModelOption = None) -> None:
     settings = _settings(model)
     with _errors.status("Making a clip with one forged face"):
         made = make_demo()
-    media = Media(made.video, hashlib.sha256(made.video).hexdigest())
+    media = Memory(made.video)
     try:
-        report = asyncio.run(_score(media, settings, DetectionOptions(detail="full")))
+        opening = nullcontext[Source](media)
+        report = asyncio.run(_score(opening, settings, DetectionOptions(detail="full")))
     except ServiceError as error:
         _errors.print(f"[red]{error.title}[/red] ({error.code}): {error.detail}")
         raise typer.Exit(1) from error
@@ -156,6 +183,53 @@ def fetch_detector(
         _errors.print(f"[red]Not fetched[/red]: {error}")
         raise typer.Exit(1) from error
     typer.echo(path)
+
+
+@app.command("receipt-key")
+def receipt_key(
+    file: Annotated[Path, typer.Argument(help="File for the private key.", metavar="KEY.pem")],
+) -> None:
+    """Make a key that signs receipts. Prints the public one, which those who verify need."""
+    from service.receipt import new_key
+
+    private, public = new_key()
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        _errors.print(f"[red]Not written[/red]: {error.strerror}")
+        raise typer.Exit(1) from None
+    with os.fdopen(descriptor, "wb") as target:
+        target.write(private)
+    typer.echo(public)
+
+
+@app.command()
+def verify(
+    receipt: Annotated[Path, typer.Argument(help="Receipt.", exists=True, dir_okay=False)],
+    video: Annotated[
+        Path | None, typer.Argument(help="The video it is about.", exists=True, dir_okay=False)
+    ] = None,
+    public_key: Annotated[
+        str | None, typer.Option("--key", help="The public key that is trusted, base64.")
+    ] = None,
+) -> None:
+    """Check a receipt: its signature, and whether it is about this very file.
+
+    Exit status: 0 where all that was asked holds, else 1.
+    """
+    from service import receipt as receipts
+
+    try:
+        found = receipts.verify(receipt.read_bytes(), public_key)
+        if video is not None and receipts.hash_of(video) != found.media_sha256:
+            raise ValueError("it is about another file")
+    except ValueError as error:
+        _errors.print(f"[red]Not valid[/red]: {error}")
+        raise typer.Exit(1) from None
+    for name, value in receipts.describe(found):
+        typer.echo(f"{name:>8}  {value}")
+    if public_key is None:
+        _errors.print(f"Signed with {found.key}. Whose key that is --key says.", style="dim")
 
 
 @app.command()
@@ -218,27 +292,62 @@ def _broken(text: str) -> bool:
     return False
 
 
-def _read(file: Path, settings: Settings) -> Media:
+def _opened(video: str, settings: Settings) -> AbstractAsyncContextManager[Source]:
+    if video.startswith(("http://", "https://")):
+        from service.sources.remote import Fetcher
+
+        fetcher = Fetcher(settings.fetch, settings.limits.bytes)
+        return fetcher.open(fetcher.checked(video))
+    file = Path(video)
+    if not file.is_file():
+        raise typer.BadParameter("there is no such file", param_hint="FILE")
+    return nullcontext(_read(file, settings))
+
+
+def _read(file: Path, settings: Settings) -> Memory:
     limit = settings.limits.bytes
     with file.open("rb") as source:
         data = source.read(limit + 1)
     if len(data) > limit:
         raise TooLarge(f"a video may have at most {limit} bytes")
-    return Media(data, hashlib.sha256(data).hexdigest())
+    return Memory(data)
 
 
-async def _score(media: Media, settings: Settings, options: DetectionOptions) -> Report:
+def _signer(settings: Settings) -> Signer:
+    from service.receipt import Signer
+
+    if settings.receipt.key is None:
+        _errors.print("[red]No key[/red]: set DEEPFAKE_RECEIPT__KEY")
+        raise typer.Exit(2)
+    try:
+        return Signer.load(settings.receipt.key)
+    except ModelError as error:
+        _errors.print(f"[red]Bad setting[/red] DEEPFAKE_RECEIPT__KEY: {error}")
+        raise typer.Exit(2) from None
+
+
+async def _score(
+    opening: AbstractAsyncContextManager[Source],
+    settings: Settings,
+    options: DetectionOptions,
+    signer: Signer | None = None,
+) -> Report:
     from service.local_engine import LocalEngine
 
     engine = LocalEngine(settings)
     await engine.start()
     try:
-        with progress_bar(_errors) as show:
-            event: Event | None = None
-            async for event in engine.detect(media, options):
-                show(event)
+        async with opening as media:
+            with progress_bar(_errors) as show:
+                event: Event | None = None
+                async for event in engine.detect(media, options):
+                    show(event)
+            if not isinstance(event, Finished):
+                raise RuntimeError("the engine ended without a report")
+            if signer is None:
+                return event.report
+            from service.receipt import signed
+
+            return await signed(event.report, media, options, signer)
     finally:
         await engine.stop()
-    if not isinstance(event, Finished):
-        raise RuntimeError("the engine ended without a report")
-    return event.report

@@ -1,28 +1,21 @@
 """The seam between HTTP (or the command line) and the work.
 
-An ``Engine`` takes a media and yields events. ``LocalEngine`` does the work in this process;
+An ``Engine`` takes media and yields events. ``LocalEngine`` does the work in this process;
 other engines may send it elsewhere, behind the same protocol.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from service.classifier.contract import ModelContract
 from service.report import Report, Segment
+from service.sources.source import Source
 
 Detail = Literal["summary", "full"]
 Rule = Literal["max", "mean"]
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A whole video in memory, as received. ``sha256`` is lower-case hex of ``data``."""
-
-    data: bytes
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +144,7 @@ class Engine(Protocol):
         ones stay."""
         ...
 
-    def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:
+    def detect(self, media: Source, options: DetectionOptions) -> AsyncGenerator[Event, None]:
         """Score one video.
 
         Yields ``Progress`` and ``SegmentScored`` events as they come and ends with exactly one

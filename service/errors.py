@@ -136,6 +136,18 @@ class TooSlow(ServiceError):
     status, code, title = 422, "too_slow", "Took too long"
 
 
+class UrlBlocked(ServiceError):
+    """The URL is none that is fetched: its form, scheme, port or host, or where it leads to."""
+
+    status, code, title = 422, "url_blocked", "URL not fetched"
+
+
+class PageUrl(ServiceError):
+    """The URL leads to a page that shows a video, not to the video."""
+
+    status, code, title = 422, "page_url", "A page, not a video"
+
+
 class RateLimited(ServiceError):
     """This key, or this client, sends more than its share; ``Retry-After`` says when to go on."""
 
@@ -154,10 +166,22 @@ class WorkerLost(ServiceError):
     status, code, title = 500, "worker_lost", "Worker lost"
 
 
+class OriginFailed(ServiceError):
+    """The origin of the media refuses, breaks off, or sends what it may not."""
+
+    status, code, title = 502, "origin_failed", "Origin failed"
+
+
 class NotReady(ServiceError):
     """The service cannot score now: starting, stopping, or its model or detector is missing."""
 
     status, code, title = 503, "not_ready", "Not ready"
+
+
+class OriginSlow(ServiceError):
+    """The origin of the media did not answer or did not send them in time."""
+
+    status, code, title = 504, "origin_slow", "Origin too slow"
 
 
 class ModelError(Exception):

@@ -6,12 +6,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from service.assembly import Assembler
 from service.clips import ClipSpec
-from service.engine import DetectionOptions, Event, Media, Readiness
+from service.engine import DetectionOptions, Event, Readiness
 from service.errors import ModelError, NotReady
 from service.extraction import ExtractionLimits
 from service.faces.tracking import TrackerSettings
@@ -23,7 +23,7 @@ from service.sandbox.ration import available
 from service.sandbox.workers import Workers
 from service.settings import Settings
 from service.slots import Place, Slots
-from service.sources.source import Memory
+from service.sources.source import Source
 from service.video.video import VideoLimits
 
 _CPU_MARGIN = 2.0
@@ -109,7 +109,7 @@ class LocalEngine:
             confinement=self._workers.layers,
         )
 
-    async def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:
+    async def detect(self, media: Source, options: DetectionOptions) -> AsyncGenerator[Event, None]:
         """Score one video; see ``Engine.detect``."""
         if lacking := self._lacking():
             raise NotReady("; ".join(lacking), retry_after=5)
@@ -129,7 +129,7 @@ class LocalEngine:
             )
             with self._known(run):
                 job = self._job(panel.specs, options)
-                async with self._workers.extract(Memory(media.data), job) as extraction:
+                async with self._workers.extract(media, job) as extraction:
                     place.occupy(_Reading(run, extraction))
                     async for event in run.events(extraction, media, queued):
                         if run.read:

@@ -98,6 +98,7 @@ class Metrics:
         timing = report.timing
         stages = {
             "receive": received,
+            "fetch": timing.fetch,
             "queued": timing.queued,
             "extract": timing.extract,
             "classify": timing.classify,

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.classifier.contract import Metric, OperatingPoint
+from service.receipt import Receipt
 
 SCHEMA_VERSION = "1.0"
 
@@ -120,6 +121,11 @@ class ModelInfo(_Part):
     fallback: bool = False
     """Whether a GPU was asked for and the CPU stood in."""
 
+    @property
+    def scorers(self) -> tuple[ModelInfo, ...]:
+        """The networks that scored: itself."""
+        return (self,)
+
 
 class EnsembleInfo(_Part):
     """Which networks scored together."""
@@ -129,6 +135,11 @@ class EnsembleInfo(_Part):
     """How the members' calibrated P(fake) of each window are combined; ``raw_score`` is the same
     as ``score``."""
     members: tuple[ModelInfo, ...]
+
+    @property
+    def scorers(self) -> tuple[ModelInfo, ...]:
+        """The networks that scored."""
+        return self.members
 
     @property
     def version(self) -> str:
@@ -142,11 +153,12 @@ class EnsembleInfo(_Part):
 
 
 class MediaInfo(_Part):
-    """What was sent."""
+    """What was sent, or found behind the URL."""
 
     sha256: str | None
-    """Of every byte received; null where not every byte was read."""
+    """Of every byte; null where only parts of them were fetched."""
     bytes: int
+    """Of the whole."""
     container: str
     codec: str
     width: int
@@ -181,11 +193,15 @@ class Coverage(_Part):
     """Seconds of the longest stretch in which no clip was scored, up to the announced end."""
     seconds_missing: float
     """Seconds that the file announces beyond its last picture; 0 where it is whole."""
+    bytes_fetched: int
+    """Bytes of media that came from outside, what was fetched twice counted twice."""
 
 
 class Timing(_Part):
     """Seconds spent."""
 
+    fetch: float
+    """In which the origin of a URL was waited for."""
     queued: float
     extract: float
     """Decode, detect, track and crop."""
@@ -213,3 +229,5 @@ class Report(_Part):
     coverage: Coverage
     faces: tuple[FaceReport, ...]
     timing: Timing
+    receipt: Receipt | None = None
+    """Only where one was asked for."""

@@ -16,13 +16,14 @@ from service import scoring
 from service.assembly import Assembler
 from service.batching.batcher import Lane, Scored
 from service.clips import Clip
-from service.engine import Event, Finished, Media, Progress, SegmentScored
+from service.engine import Event, Finished, Progress, SegmentScored
 from service.errors import ServiceError, TooSlow
 from service.extraction import Extracted, Position
 from service.findings import Findings
 from service.registry import Panel
 from service.report import Timing
 from service.scoring import ScoredClip
+from service.sources.source import Source
 
 
 class Extraction(Protocol):
@@ -90,7 +91,7 @@ class Run:
         self._open.close()
 
     async def events(
-        self, extraction: Extraction, media: Media, queued: float
+        self, extraction: Extraction, media: Source, queued: float
     ) -> AsyncIterator[Event]:
         """Everything that happens, ending with ``Finished``; ``queued`` in seconds. Raises
         ``ServiceError``."""
@@ -118,6 +119,7 @@ class Run:
         for event in self._complete_segments():
             yield event
         timing = Timing(
+            fetch=media.waited,
             queued=queued,
             extract=extraction.spent,
             classify=self._findings.seconds,

@@ -157,6 +157,55 @@ class JobSettings(BaseModel):
     )
 
 
+HostName = Annotated[str, Field(pattern=r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$", max_length=253)]
+
+
+class FetchSettings(BaseModel):
+    """Which URLs are fetched, and what an origin may cost."""
+
+    enabled: bool = Field(True, description="Take URLs at all")
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        [80, 443], description="Ports that are connected to, as JSON"
+    )
+    allow_hosts: list[HostName] = Field(
+        [], description="Only these hosts and those below them, as JSON; empty: all public ones"
+    )
+    deny_hosts: list[HostName] = Field(
+        [], description="Never these hosts or those below them, as JSON"
+    )
+    seconds: float = Field(300.0, gt=0, description="Time spent waiting for origins, per video")
+    idle_seconds: float = Field(
+        20.0, gt=0, description="Longest wait for an answer or a byte of it"
+    )
+    redirects: int = Field(5, ge=0, le=20, description="Followed one after another")
+    loopback: bool = Field(
+        False,
+        description="For tests: 127.0.0.1 counts as public. Refused where the service itself "
+        "listens on anything but loopback",
+    )
+
+
+class WebhookSettings(BaseModel):
+    """Calls at the end of jobs."""
+
+    secret: str = Field(
+        "", max_length=1024, description="Signs the calls; without it there are none"
+    )
+    attempts: int = Field(5, ge=1, le=10, description="Tries of one call")
+    pause_seconds: float = Field(
+        2.0, gt=0, le=60, description="Before the second try; four times as long before each next"
+    )
+    waiting: int = Field(100, gt=0, description="Calls that are not delivered yet, at most")
+
+
+class ReceiptSettings(BaseModel):
+    """Signed records of findings."""
+
+    key: Path | None = Field(
+        None, description="PEM file of an Ed25519 key; `deepfake-service receipt-key` makes one"
+    )
+
+
 class ServerSettings(BaseModel):
     """What the web sees."""
 
@@ -186,6 +235,9 @@ class Settings(BaseSettings):
     faces: FaceSettings = FaceSettings()
     auth: AuthSettings = AuthSettings()
     jobs: JobSettings = JobSettings()
+    fetch: FetchSettings = FetchSettings()
+    receipt: ReceiptSettings = ReceiptSettings()
+    webhook: WebhookSettings = WebhookSettings()
     server: ServerSettings = ServerSettings()
     root_path: str = Field("", description="Path prefix under which a reverse proxy serves this")
     trusted_proxies: str = Field(

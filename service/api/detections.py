@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from typing import Annotated, Any
 
@@ -16,17 +17,20 @@ from service.api.accept import JSON, NDJSON, SSE, accepted
 from service.api.body import SCHEMA, Body
 from service.api.caller import owner
 from service.api.examples import REPORT
-from service.api.jobs import JobState, path, show
+from service.api.jobs import JobState, brief, path, show
+from service.api.outside import Call, Outside
 from service.api.pieces import Pieces
 from service.api.prefer import RESPOND_ASYNC, respond_async
 from service.api.presence import while_connected
 from service.api.query import DetectionQuery
 from service.api.stream import EventStream
-from service.engine import DetectionOptions, Engine, Readiness
+from service.engine import DetectionOptions, Engine, Event, Finished, Readiness
 from service.jobs import Jobs
 from service.metrics import Metrics
+from service.receipt import Signer, signed
 from service.report import Report, Timing
 from service.settings import Settings
+from service.sources.source import Source
 from service.work import Work
 
 _RAISES = (
@@ -42,12 +46,16 @@ _RAISES = (
     errors.NoVideo,
     errors.OverLimits,
     errors.TooSlow,
+    errors.UrlBlocked,
+    errors.PageUrl,
     errors.RateLimited,
     errors.Busy,
     errors.HeadersTooLarge,
     errors.ServiceError,
     errors.WorkerLost,
+    errors.OriginFailed,
     errors.NotReady,
+    errors.OriginSlow,
 )
 
 EVENTS = {"schema": {"$ref": "#/components/schemas/StreamedEvent"}}
@@ -92,20 +100,28 @@ class Detections:
         jobs: Jobs,
         metrics: Metrics,
         settings: Settings,
+        outside: Outside,
     ) -> None:
         self._engine, self._readiness = engine, readiness
         self._admission, self._jobs, self._metrics = admission, jobs, metrics
         self._limits, self._beat = settings.limits, settings.server.heartbeat_seconds
         self._prefix = settings.root_path
+        self._outside = outside
 
     async def answer(self, query: DetectionQuery, request: Request) -> Response:
         """All that headers tell is judged before a byte of the body is read."""
         form = accepted(request, JSON, NDJSON, SSE)
         options = query.options(self._readiness())
-        body = Body(request, self._admission.largest)
+        signer = self._outside.signing(query.receipt)
+        told = self._outside.calling(query.callback)
+        body = Body(request, self._admission.largest, self._outside.fetcher)
         if form == JSON and respond_async(request):
-            return await self._later(request, body, options)
-        work = await self._admitted(request, body, options)
+            return await self._later(request, body, options, signer, told)
+        if told is not None:
+            raise errors.MalformedRequest(
+                "The query parameter 'callback' is for `Prefer: respond-async` alone."
+            )
+        work = await self._admitted(request, body, options, signer)
         if form == JSON:
             return await self._report(request, work)
         return await self._stream(request, work, form)
@@ -115,11 +131,12 @@ class Detections:
         request: Request,
         body: Body,
         options: DetectionOptions,
+        signer: Signer | None,
         ended: Callable[[], None] = lambda: None,
     ) -> Work:
         place = self._admission.admit(request.state.caller, body.announced)
         try:
-            return await self._begin(request, body, place, options, ended)
+            return await self._begin(request, body, place, options, signer, ended)
         except BaseException:
             place.release()
             raise
@@ -130,22 +147,36 @@ class Detections:
         body: Body,
         place: Place,
         options: DetectionOptions,
+        signer: Signer | None,
         ended: Callable[[], None],
     ) -> Work:
         """Read the body and start the work; the media live no longer than that."""
-        media, received = await body.read(place, self._limits)
+        opening, received = await body.read(place, self._limits)
 
         def over() -> None:
             place.release()
             ended()
 
         return Work(
-            self._engine.detect(media, options),
+            self._events(opening, options, signer),
             request.state.request_id,
             received=received,
             finished=partial(self._metrics.detection, received=received),
             ended=over,
         )
+
+    async def _events(
+        self,
+        opening: AbstractAsyncContextManager[Source],
+        options: DetectionOptions,
+        signer: Signer | None,
+    ) -> AsyncGenerator[Event, None]:
+        async with opening as source, aclosing(self._engine.detect(source, options)) as events:
+            async for event in events:
+                if signer is not None and isinstance(event, Finished):
+                    yield Finished(await signed(event.report, source, options, signer))
+                else:
+                    yield event
 
     async def _report(self, request: Request, work: Work) -> Response:
         try:
@@ -169,12 +200,24 @@ class Detections:
             raise
         return EventStream(work, followed, form, own=True)
 
-    async def _later(self, request: Request, body: Body, options: DetectionOptions) -> Response:
+    async def _later(
+        self,
+        request: Request,
+        body: Body,
+        options: DetectionOptions,
+        signer: Signer | None,
+        told: Call | None,
+    ) -> Response:
         # Before it is admitted: a video refused for want of a job costs its caller no token.
         job = self._jobs.open(owner(request), request.state.caller)
         try:
-            ended = partial(self._jobs.ended, job)
-            job.work = await self._admitted(request, body, options, ended)
+
+            def ended() -> None:
+                self._jobs.ended(job)
+                if told is not None and job.expires is not None:
+                    told(brief(job))
+
+            job.work = await self._admitted(request, body, options, signer, ended)
         except BaseException:
             self._jobs.drop(job)
             raise

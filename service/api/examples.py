@@ -66,6 +66,7 @@ REPORT: dict[str, Any] = {
         "clips_dropped": {},
         "longest_unscored": 0.16,
         "seconds_missing": 0.0,
+        "bytes_fetched": 1048576,
     },
     "faces": [
         {
@@ -90,6 +91,7 @@ REPORT: dict[str, Any] = {
         }
     ],
     "timing": {
+        "fetch": 0.0,
         "queued": 0.0,
         "extract": 1.9,
         "classify": 3.2,

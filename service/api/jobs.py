@@ -61,6 +61,19 @@ def show(job: Job, work: Work) -> tuple[bytes, bytes, bytes]:
     return head, report, b"}"
 
 
+def brief(job: Job) -> bytes:
+    """How a job ended, as JSON without its report."""
+    assert job.work is not None
+    error = job.work.outcome.error if job.work.outcome else None
+    state = JobState(
+        id=job.id,
+        status="failed" if error else "done",
+        progress=ProgressEvent.of(job.work.progress),
+        problem=document(error, job.work.request_id) if error else None,
+    )
+    return state.model_dump_json(exclude={"report", "expires_in"}).encode()
+
+
 def router(jobs: Jobs, beat: float) -> APIRouter:
     """The routes of jobs."""
     routes = APIRouter(tags=["jobs"])

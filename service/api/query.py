@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.engine import Detail, DetectionOptions, Readiness
 from service.errors import MalformedRequest, UnknownModel
+from service.sources.url import LONGEST
 from service.video.sampling import PATTERN
 
 _LONGEST = 1e6
@@ -39,6 +40,18 @@ class DetectionQuery(BaseModel):
         description="Follow only so many faces of a frame, the largest first; "
         "never more than the limit `faces`",
     )
+    receipt: bool = Field(
+        False,
+        description="Add a signed record of the finding; of a video behind a URL every byte is "
+        "fetched for it",
+    )
+    callback: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST,
+        description="URL that is called, by a signed POST, once the job is over; with "
+        "`Prefer: respond-async` alone",
+    )
     model: str | None = Field(
         None,
         min_length=1,
@@ -55,7 +68,7 @@ class DetectionQuery(BaseModel):
             raise MalformedRequest("The query parameter 'end' is wrong: it must be after 'start'.")
         if self.model is not None and self.model not in _names(state):
             raise UnknownModel("No model of this name is served; /v1/models lists them.")
-        return DetectionOptions(**self.model_dump())
+        return DetectionOptions(**self.model_dump(exclude={"receipt", "callback"}))
 
 
 def _names(state: Readiness) -> set[str]:

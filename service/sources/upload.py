@@ -11,13 +11,13 @@ import asyncio
 import hashlib
 import io
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.errors import EmptyBody, MalformedRequest, SlowBody, TooLarge, UnsupportedMediaType
+from service.sources.source import Memory
 
 FIELD = b"file"
 """Name of the one part a form may hold."""
@@ -30,14 +30,6 @@ PART_HEADER_BYTES = 4 * 2**10
 DELIMITERS = 16
 """Boundary look-alikes in one body. RFC 2046 allows none in the data; the parser walks byte by
 byte from each, so a body full of them would hold the event loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What was sent; ``sha256`` is lower-case hex of ``data``."""
-
-    data: bytes
-    sha256: str
 
 
 class _Sink(Protocol):
@@ -64,8 +56,8 @@ class _Buffer:
         if not self._bytes.tell():
             raise EmptyBody("The request holds no media byte.")
 
-    def upload(self) -> Upload:
-        return Upload(self._bytes.getvalue(), self._hash.hexdigest())
+    def memory(self) -> Memory:
+        return Memory(self._bytes.getvalue(), self._hash.hexdigest())
 
     def release(self) -> None:
         self._bytes.close()
@@ -181,8 +173,8 @@ class Receiver:
             self._sink = _Form(options.get(b"boundary"), self._buffer, limit)
         elif not _is_raw(kind):
             raise UnsupportedMediaType(
-                "Send multipart/form-data with a part named 'file', or the bytes of the video as "
-                "video/* or application/octet-stream."
+                "Send multipart/form-data with a part named 'file', the bytes of the video as "
+                "video/* or application/octet-stream, or where URLs are taken, one as JSON."
             )
         allowance = FRAMING if self._sink is not self._buffer else 0
         if content_length is not None and content_length > limit + allowance:
@@ -196,7 +188,7 @@ class Receiver:
         idle_seconds: float,
         rate: float,
         arrived: Callable[[int], None] = lambda size: None,
-    ) -> Upload:
+    ) -> Memory:
         """Read to the end; ``arrived`` is told the size of every chunk before it is kept, and may
         raise. Raises ``TooLarge``, ``EmptyBody``, ``MalformedRequest``, and ``SlowBody`` past
         ``seconds`` in all, ``idle_seconds`` without a byte, or so far behind ``rate`` bytes a
@@ -207,7 +199,7 @@ class Receiver:
                     arrived(len(chunk))
                     self._sink.write(chunk)
             self._sink.close()
-            return self._buffer.upload()
+            return self._buffer.memory()
         except TimeoutError as error:
             raise SlowBody(f"The body did not arrive within {seconds:g} seconds.") from error
         finally:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from service.api.examples import REPORT
 from service.engine import (
     DetectionOptions,
     Event,
     Finished,
-    Media,
     Progress,
     Readiness,
     SegmentScored,
 )
 from service.errors import NotReady
 from service.report import Report
+from service.sources.source import Source
 
 EXAMPLE = Report.model_validate(REPORT)
 SEGMENT = SegmentScored(1, EXAMPLE.faces[0].segments[0])
@@ -41,7 +40,7 @@ class FakeEngine:
         self.error, self.reload_error = error, reload_error
         self.state = readiness or Readiness(ready=True)
         self.told, self.gate, self.then = told, gate, then
-        self.asked: list[tuple[Media, DetectionOptions]] = []
+        self.asked: list[tuple[Source, DetectionOptions]] = []
         self.events: list[str] = []
 
     async def start(self) -> None:
@@ -58,7 +57,7 @@ class FakeEngine:
     def readiness(self) -> Readiness:
         return self.state
 
-    async def detect(self, media: Media, options: DetectionOptions) -> AsyncIterator[Event]:
+    async def detect(self, media: Source, options: DetectionOptions) -> AsyncGenerator[Event, None]:
         self.asked.append((media, options))
         try:
             for event in self.told:
@@ -72,7 +71,7 @@ class FakeEngine:
             raise
         if self.error is not None:
             raise self.error
-        received = {"sha256": hashlib.sha256(media.data).hexdigest(), "bytes": len(media.data)}
+        received = {"sha256": media.sha256, "bytes": media.size}
         media_info = EXAMPLE.media.model_copy(update=received)
         yield Finished(EXAMPLE.model_copy(update={"media": media_info}))
 

@@ -22,7 +22,7 @@ async def test_the_answer_is_a_report_that_no_cache_keeps() -> None:
     assert report.media.bytes == 5
     timing = dict(entry.split(";dur=") for entry in response.headers["server-timing"].split(", "))
     assert list(timing) == [
-        *("receive", "queued", "extract", "classify", "halted", "held_back", "total")
+        *("receive", "fetch", "queued", "extract", "classify", "halted", "held_back", "total")
     ]
     assert float(timing["extract"]) == report.timing.extract * 1000
 

@@ -15,10 +15,11 @@ from service import errors
 from service.api.accept import NDJSON, SSE
 from service.api.jobs import JobState
 from service.auth import entry, new_key
-from service.engine import DetectionOptions, Finished, Media, Progress
+from service.engine import DetectionOptions, Finished, Progress
 from service.jobs import Jobs
 from service.report import Report
 from service.settings import AuthSettings, JobSettings, Limits, Settings
+from service.sources.source import Memory
 from tests.api.client import OCTETS, client, problem
 from tests.api.fakes import SEGMENT, FakeEngine
 from tests.api.test_streaming import events
@@ -239,7 +240,7 @@ async def test_a_video_refused_for_want_of_a_job_costs_no_token() -> None:
 
 async def size_of_report() -> int:
     """Bytes of the result of each job here."""
-    events = [event async for event in FakeEngine().detect(Media(b"xyz", ""), DetectionOptions())]
+    events = [event async for event in FakeEngine().detect(Memory(b"xyz"), DetectionOptions())]
     assert isinstance(events[-1], Finished)
     return len(events[-1].report.model_dump_json())
 

@@ -50,7 +50,10 @@ def test_every_reference_resolves(schema: dict[str, Any]) -> None:
 def test_the_upload_is_documented_as_it_is_read(schema: dict[str, Any]) -> None:
     operation = schema["paths"]["/v1/detections"]["post"]
     content = operation["requestBody"]["content"]
-    assert set(content) == {"multipart/form-data", "video/*", "application/octet-stream"}
+    bodies = {"multipart/form-data", "video/*", "application/octet-stream", "application/json"}
+    assert set(content) == bodies
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/Link"}
+    assert schema["components"]["schemas"]["Link"]["required"] == ["url"]
     assert content["multipart/form-data"]["schema"]["required"] == ["file"]
     names = {parameter["name"] for parameter in operation["parameters"]}
     assert names == {*DetectionQuery.model_fields, "Prefer"}

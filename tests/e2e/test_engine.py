@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 import pytest
 
-from service.engine import DetectionOptions, Event, Finished, Media, Progress, SegmentScored
+from service.engine import DetectionOptions, Event, Finished, Progress, SegmentScored
 from service.errors import NotReady, TooSlow, Undecodable
 from service.local_engine import LocalEngine
 from service.report import Report
 from service.settings import Limits, ModelSettings, Settings
+from service.sources.source import Memory
 from tests import media
 from tests.onnx_models import CONTRACT, brightness_model
 from tests.unit.sandbox.processes import children_of, nursery_of, state_of, until
@@ -50,8 +51,8 @@ def settings_for(model: Path, **limits: float) -> Settings:
     return Settings(model=ModelSettings(path=model, batch=7), limits=Limits(**limits))  # type: ignore[arg-type]
 
 
-def as_media(data: bytes) -> Media:
-    return Media(data, hashlib.sha256(data).hexdigest())
+def as_media(data: bytes) -> Memory:
+    return Memory(data)
 
 
 async def detect(settings: Settings, data: bytes, options: DetectionOptions) -> list[Event]:
@@ -269,7 +270,7 @@ async def test_a_sandbox_that_keeps_failing_is_not_ready_until_it_works_again(
             await anext(engine.detect(video, DetectionOptions()))
         assert time.monotonic() - began < 0.2
     await until(lambda: engine.readiness().ready)
-    assert isinstance(await _last(engine, video.data), Finished)
+    assert isinstance(await _last(engine, await video.read(0, video.size)), Finished)
     await engine.stop()
 
 

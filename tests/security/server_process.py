@@ -128,6 +128,11 @@ class ServerProcess:
                     waiting += children.read_text().split()
         return found
 
+    def memory(self) -> int:
+        """Bytes of memory that the server itself holds, those that read videos left out."""
+        line = Path("/proc", str(self.pid), "statm").read_text()
+        return int(line.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def _written(self) -> int:
         # What a process wrote that has ended is counted for the one that waited for it.
         total = 0

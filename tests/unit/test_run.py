@@ -14,16 +14,17 @@ import pytest_asyncio
 
 from service.assembly import Assembler
 from service.clips import Clip
-from service.engine import DetectionOptions, Event, Finished, Media, Progress, SegmentScored
+from service.engine import DetectionOptions, Event, Finished, Progress, SegmentScored
 from service.errors import NotReady, TooSlow, Undecodable
 from service.extraction import Extracted, Position, TrackBoxes
 from service.registry import Panel, Registry
 from service.report import Report
 from service.run import Run
 from service.settings import ModelSettings
+from service.sources.source import Memory
 from tests.onnx_models import brightness_model
 
-MEDIA = Media(b"video", "0" * 64)
+MEDIA = Memory(b"video")
 CLIPS = 20
 """Of one face: four seconds."""
 

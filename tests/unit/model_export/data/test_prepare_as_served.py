@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from model_export.data.worker import CutOptions, Job, VideoCutter, main_face, ma
 from service.classifier.classifier import Classifier, ClipScores
 from service.classifier.contract import ModelContract
 from service.clips import Clip
-from service.engine import DetectionOptions, Media
+from service.engine import DetectionOptions
 from service.local_engine import LocalEngine
 from service.settings import ModelSettings, Settings
+from service.sources.source import Memory
 from tests import media
 from tests.onnx_models import CONTRACT, brightness_model
 from tests.unit.model_export.data import film
@@ -48,7 +48,7 @@ async def scored_by_the_service(
     engine = LocalEngine(Settings(model=ModelSettings(path=path, batch=7)))
     await engine.start()
     handed.clear()  # A model's first clips are blank ones, to warm it up.
-    sent = Media(data, hashlib.sha256(data).hexdigest())
+    sent = Memory(data)
     async for _ in engine.detect(sent, DetectionOptions(sampling=sampling)):
         pass
     await engine.stop()

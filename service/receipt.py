@@ -1,0 +1,217 @@
+"""Receipts: signed records of what was found in which media, by which software, when.
+
+Who keeps a receipt can show later what a video was scored, without keeping the video. It says that
+the holder of the key attests it, not that the finding is right.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service import __version__
+from service.errors import ModelError
+
+if TYPE_CHECKING:
+    from service.engine import DetectionOptions
+    from service.report import Report
+    from service.sources.source import Source
+
+_KEY = r"^[A-Za-z0-9+/]{43}=$"
+_HASH = r"^[0-9a-f]{64}$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ReceiptModel(_Part):
+    """A network that scored."""
+
+    name: str
+    version: str
+    sha256: str
+    """Of the ONNX file."""
+    precision: str
+    provider: str
+
+
+class ReceiptFace(_Part):
+    """One appearance of a face; seconds of the video."""
+
+    start: float
+    end: float
+    score: float
+    verdict: str
+
+
+class Receipt(_Part):
+    """What was found; ``signature`` is Ed25519 (RFC 8032), base64, of everything else here."""
+
+    format: Literal["deepfake-receipt/1"] = "deepfake-receipt/1"
+    time: str = Field(description="UTC, ISO 8601")
+    software: str
+    media_sha256: str = Field(pattern=_HASH, description="Of the whole file")
+    media_bytes: int
+    models: tuple[ReceiptModel, ...]
+    ensemble: str | None = None
+    detector: str
+    options: dict[str, str | float | int | None]
+    threshold: float
+    verdict: str
+    score: float | None
+    faces: tuple[ReceiptFace, ...]
+    key: str = Field(pattern=_KEY, description="The public key, base64")
+    signature: str = Field("", description="Base64")
+
+    def signed_bytes(self) -> bytes:
+        """What is signed: JSON of all other fields, keys sorted, no spaces, ASCII."""
+        content = self.model_dump(mode="json", exclude={"signature"})
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return text.encode("ascii")
+
+    @property
+    def signer(self) -> str:
+        """A short name of the key: the first 16 hex digits of its SHA-256."""
+        return hashlib.sha256(base64.b64decode(self.key)).hexdigest()[:16]
+
+
+class Signer:
+    """Signs receipts with one key."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public_key = public_text(key.public_key())
+
+    @classmethod
+    def load(cls, path: Path) -> Signer:
+        """From a PEM file without a password. Raises ``ModelError`` saying what is wrong."""
+        try:
+            key = load_pem_private_key(path.read_bytes(), password=None)
+        except OSError:
+            raise ModelError("the key for receipts cannot be read") from None
+        except (ValueError, TypeError):
+            raise ModelError("the key for receipts is no PEM file without a password") from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ModelError("the key for receipts is not of the kind Ed25519")
+        return cls(key)
+
+    def sign(
+        self, report: Report, options: DetectionOptions, now: datetime | None = None
+    ) -> Receipt:
+        """A receipt for a report. Raises ``ValueError`` where the media were not read whole."""
+        if report.media.sha256 is None:
+            raise ValueError("only whole media have a hash")
+        model = report.model
+        receipt = Receipt(
+            time=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
+            software=f"clrnet-deepfake {__version__}",
+            media_sha256=report.media.sha256,
+            media_bytes=report.media.bytes,
+            models=tuple(
+                ReceiptModel(
+                    name=each.name,
+                    version=each.version,
+                    sha256=each.sha256,
+                    precision=each.precision,
+                    provider=each.provider,
+                )
+                for each in model.scorers
+            ),
+            ensemble=model.name if len(model.scorers) > 1 else None,
+            detector=model.detector,
+            options={
+                "sampling": report.coverage.sampling,
+                "start": options.start,
+                "end": options.end,
+                "faces": options.faces,
+            },
+            threshold=report.operating_point.threshold,
+            verdict=report.verdict,
+            score=report.score,
+            faces=tuple(
+                ReceiptFace(start=face.start, end=face.end, score=face.score, verdict=face.verdict)
+                for face in report.faces
+            ),
+            key=self.public_key,
+        )
+        signature = base64.b64encode(self._key.sign(receipt.signed_bytes())).decode()
+        return receipt.model_copy(update={"signature": signature})
+
+
+async def signed(
+    report: Report, source: Source, options: DetectionOptions, signer: Signer
+) -> Report:
+    """The report with a receipt, for which every byte of the media is read. Raises
+    ``ServiceError`` where they cannot be had."""
+    media = report.media.model_copy(update={"sha256": await source.hashed()})
+    coverage = report.coverage.model_copy(update={"bytes_fetched": source.fetched})
+    whole = report.model_copy(update={"media": media, "coverage": coverage})
+    return whole.model_copy(update={"receipt": signer.sign(whole, options)})
+
+
+def verify(text: bytes, public_key: str | None = None) -> Receipt:
+    """The receipt in a JSON text, once its signature is found to hold.
+
+    ``public_key`` is the one that is trusted, base64; without it the signature is only held against
+    the key that the receipt names itself. Raises ``ValueError`` saying what is wrong.
+    """
+    try:
+        receipt = Receipt.model_validate_json(text)
+        signature = base64.b64decode(receipt.signature, validate=True)
+    except (ValidationError, ValueError):
+        raise ValueError("this is no receipt") from None
+    if public_key is not None and receipt.key != public_key:
+        raise ValueError("it is signed with another key")
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(receipt.key))
+    try:
+        key.verify(signature, receipt.signed_bytes())
+    except InvalidSignature:
+        raise ValueError("its signature does not hold: it was changed, or not signed") from None
+    return receipt
+
+
+def hash_of(file: Path) -> str:
+    """SHA-256 of a file's bytes, lower-case hex."""
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def new_key() -> tuple[bytes, str]:
+    """A private key as PEM, and its public one in base64."""
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem, public_text(key.public_key())
+
+
+def public_text(key: Ed25519PublicKey) -> str:
+    """Base64 of the 32 bytes."""
+    return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+
+
+def describe(receipt: Receipt) -> list[tuple[str, Any]]:
+    """Its content for people, in order."""
+    return [
+        ("made", receipt.time),
+        ("by", f"{receipt.software}, key {receipt.signer}"),
+        ("media", f"{receipt.media_sha256}, {receipt.media_bytes} bytes"),
+        ("models", ", ".join(f"{each.name} {each.version}" for each in receipt.models)),
+        ("verdict", receipt.verdict),
+        ("score", receipt.score),
+        ("faces", len(receipt.faces)),
+    ]

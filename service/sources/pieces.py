@@ -1,0 +1,91 @@
+"""A video that a site serves in many small files: fetched one by one, in order, into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.errors import OriginFailed, OverLimits, TooLarge
+from service.sources.origin import Answer, Origin
+from service.sources.source import Memory
+from service.sources.url import Url
+
+MOST = 5000
+"""Pieces of one video: hours of it."""
+
+Arrived = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``length`` bytes from ``offset`` on of what a URL leads to; all of it where that is None.
+    ``seconds`` is what it is said to last."""
+
+    url: Url
+    seconds: float = 0.0
+    offset: int = 0
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The pieces of one video; joined they are a file. ``notes`` say what was left out."""
+
+    pieces: tuple[Piece, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def single(self) -> Url | None:
+        """The one file that is all of it, if there is one."""
+        whole = len(self.pieces) == 1 and self.pieces[0].length is None and not self.notes
+        return self.pieces[0].url if whole else None
+
+    @property
+    def seconds(self) -> float:
+        """What all are said to last."""
+        return sum(piece.seconds for piece in self.pieces)
+
+
+async def join(origin: Origin, stream: Stream, largest: int, arrived: Arrived) -> Memory:
+    """Fetch all pieces. Raises ``OverLimits``, ``TooLarge``, ``UrlBlocked``, ``OriginFailed`` and
+    ``OriginSlow``."""
+    if not stream.pieces:
+        raise OriginFailed("The playlist names no piece of video.")
+    if len(stream.pieces) > MOST:
+        raise OverLimits(f"A video may come in at most {MOST} pieces.")
+    data, digest = io.BytesIO(), hashlib.sha256()
+    for piece in stream.pieces:
+        headers = {}
+        if piece.length is not None:
+            headers["Range"] = f"bytes={piece.offset}-{piece.offset + piece.length - 1}"
+        async with origin.get(piece.url, headers) as answer:
+            _check(answer, piece)
+            received = 0
+            async for chunk in answer.chunks():
+                received += len(chunk)
+                if piece.length is not None and received > piece.length:
+                    raise OriginFailed("The origin sends more than it was asked for.")
+                if data.tell() + len(chunk) > largest:
+                    raise TooLarge(f"All pieces together are over the limit of {largest} bytes.")
+                arrived(len(chunk))
+                data.write(chunk)
+                digest.update(chunk)
+        if piece.length is not None and received < piece.length:
+            raise OriginFailed("The origin sends less than it was asked for.")
+    if not data.tell():
+        raise OriginFailed("The origin sends no byte.")
+    return Memory(data.getvalue(), digest.hexdigest(), origin.waited, stream.notes)
+
+
+def _check(answer: Answer, piece: Piece) -> None:
+    if answer.status != (200 if piece.length is None else 206):
+        raise OriginFailed(f"For a piece of the video the origin answers {answer.status}.")
+    if (answer.header("content-encoding") or "identity").lower() != "identity":
+        raise OriginFailed("The origin encodes the media, which it was asked not to.")
+    if piece.length is not None:
+        span = answer.span
+        asked = (piece.offset, piece.offset + piece.length - 1)
+        if span is None or (span.first, span.last) != asked:
+            raise OriginFailed("The origin sends another part of the media than it was asked for.")

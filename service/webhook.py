@@ -1,0 +1,80 @@
+"""Calls to the URL that a client named for the end of its job.
+
+The body is small JSON without the report, which only who knows the job's id, and has a key where
+there are keys, can fetch. It is signed, so that the receiver knows who calls:
+
+    X-Deepfake-Signature: t=<seconds since 1970>,v1=<HMAC-SHA256 of "t.body", hex>
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from contextlib import suppress
+
+from service.errors import ServiceError
+from service.settings import WebhookSettings
+from service.sources.remote import Fetcher
+from service.sources.url import Url
+
+SIGNATURE = "X-Deepfake-Signature"
+_log = logging.getLogger("service.webhook")
+
+
+class Webhooks:
+    """Delivers at most ``settings.waiting`` calls at a time, each again and again with growing
+    pauses until it is answered 2xx."""
+
+    def __init__(self, settings: WebhookSettings, fetcher: Fetcher) -> None:
+        self._settings, self._fetcher = settings, fetcher
+        self._calls: set[asyncio.Task[None]] = set()
+
+    @property
+    def pending(self) -> int:
+        """Calls that are not delivered yet."""
+        return len(self._calls)
+
+    def call(self, url: Url, body: bytes) -> None:
+        """Begin to deliver; where too many wait, the call is given up."""
+        if self.pending >= self._settings.waiting:
+            _log.warning("webhook given up", extra={"fields": {"reason": "too many wait"}})
+            return
+        task = asyncio.create_task(self._deliver(url, body))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def stop(self) -> None:
+        """Give up what is not delivered."""
+        for task in list(self._calls):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _deliver(self, url: Url, body: bytes) -> None:
+        settings = self._settings
+        for attempt in range(settings.attempts):
+            if attempt:
+                await asyncio.sleep(settings.pause_seconds * 4 ** (attempt - 1))
+            reason: object
+            try:
+                reason = await self._fetcher.post(url, body, self._headers(body))
+                if 200 <= reason < 300:
+                    return
+            except ServiceError as error:
+                reason = error.code
+        _log.warning("webhook given up", extra={"fields": {"reason": reason}})
+
+    def _headers(self, body: bytes) -> dict[str, str]:
+        now = str(int(time.time()))
+        return {
+            "Content-Type": "application/json",
+            SIGNATURE: f"t={now},v1={signature(self._settings.secret, now, body)}",
+        }
+
+
+def signature(secret: str, now: str, body: bytes) -> str:
+    """HMAC-SHA256 (RFC 2104) of the time and the body, lower-case hex."""
+    return hmac.new(secret.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()

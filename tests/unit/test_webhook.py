@@ -1,0 +1,94 @@
+"""Calls at the end of a job reach their receiver, signed, or are given up in a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from service.settings import WebhookSettings
+from service.webhook import SIGNATURE, Webhooks
+from tests.origin.running import RunningSite, running_site
+from tests.unit.sources.sites import fetcher
+
+BODY = b'{"id":"a","status":"done"}'
+SECRET = "secret"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[RunningSite]:
+    with running_site() as running:
+        yield running
+
+
+def webhooks(site: RunningSite, **settings: object) -> Webhooks:
+    values = {"secret": SECRET, "pause_seconds": 0.05, "attempts": 3} | settings
+    return Webhooks(
+        WebhookSettings.model_validate(values), fetcher(site, seconds=1.0, idle_seconds=0.3)
+    )
+
+
+async def delivered(hooks: Webhooks) -> None:
+    async with asyncio.timeout(20):
+        while hooks.pending:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def calls(site: RunningSite, name: str) -> list[dict[str, object]]:
+    return [entry for entry in site.log() if str(entry["target"]).endswith(name)]
+
+
+async def test_a_call_is_signed(site: RunningSite) -> None:
+    hooks = webhooks(site)
+    hooks.call(hooks._fetcher.checked(site.url("thanks", "signed")), BODY)
+    await delivered(hooks)
+    (call,) = calls(site, "signed")
+    assert (call["method"], call["body"]) == ("POST", BODY.decode())
+    headers = call["headers"]
+    assert isinstance(headers, dict)
+    assert headers["content-type"] == "application/json"
+    stamp, digest = (part.split("=")[1] for part in headers[SIGNATURE.lower()].split(","))
+    assert abs(int(stamp) - time.time()) < 60
+    expected = hmac.new(SECRET.encode(), f"{stamp}.".encode() + BODY, hashlib.sha256)
+    assert digest == expected.hexdigest()
+
+
+async def test_a_call_is_repeated_until_it_is_taken(site: RunningSite) -> None:
+    hooks = webhooks(site)
+    hooks.call(hooks._fetcher.checked(site.url("busy-twice", "repeated")), BODY)
+    await delivered(hooks)
+    assert len(calls(site, "repeated")) == 3
+
+
+@pytest.mark.parametrize(
+    "behaviour", ["broken", "silent", "hangs-up", "loop", "endless-head", "dripping-head"]
+)
+async def test_a_call_that_nobody_takes_is_given_up(
+    site: RunningSite, behaviour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "service.webhook")
+    hooks = webhooks(site, attempts=2)
+    began = time.monotonic()
+    hooks.call(hooks._fetcher.checked(site.url(behaviour, "given-up")), BODY)
+    await delivered(hooks)
+    assert time.monotonic() - began < 2 * 1.0 + 1.5
+    assert [record.getMessage() for record in caplog.records] == ["webhook given up"]
+    assert str(site.port) not in caplog.text
+
+
+async def test_calls_that_wait_are_bounded(
+    site: RunningSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "service.webhook")
+    hooks = webhooks(site, waiting=2)
+    for _ in range(3):
+        hooks.call(hooks._fetcher.checked(site.url("silent", "full")), BODY)
+    assert hooks.pending == 2
+    assert len(caplog.records) == 1
+    await hooks.stop()
+    assert not hooks.pending
