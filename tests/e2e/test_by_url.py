@@ -224,7 +224,7 @@ def test_other_json_is_no_request(server: ServerProcess, body: bytes) -> None:
 
 def test_no_url_is_told_or_logged(server: ServerProcess, site: RunningSite) -> None:
     secret = "canary6c1f"
-    for url in (site.url("missing", secret), f"http://{secret}.invalid/", f"gopher://{secret}/"):
+    for url in (site.url("missing", secret), f"http://10.0.0.1/{secret}", f"gopher://{secret}/"):
         response = by_url(server, url)
         assert response.status_code in (422, 502)
         assert secret not in response.text
