@@ -28,7 +28,7 @@ from service.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
-UPLOAD_TYPES = "multipart/form-data, video/*, application/octet-stream"
+UPLOAD_TYPES = "multipart/form-data, video/*, application/octet-stream, application/json"
 
 _RETRY_AFTER = 5.0
 """Seconds, where an error asks to try again and does not say when."""

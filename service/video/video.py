@@ -186,6 +186,8 @@ class Video:
         # Of what is skimmed, the packets themselves no longer tell.
         starts: set[int] = set()
         if self._media.skims:
+            if len(stream.index_entries) > self._limits.frames:
+                raise OverLimits(f"a video may have at most {self._limits.frames} frames")
             starts = {entry.timestamp for entry in stream.index_entries if entry.is_keyframe}
         for packet in _packets(container, stream):
             self._deadline.check()
