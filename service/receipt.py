@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from service import __version__
 from service.errors import ModelError
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _KEY = r"^[A-Za-z0-9+/]{43}=$"
 _HASH = r"^[0-9a-f]{64}$"
+
+LARGEST = 16 * 2**20
+"""Bytes of a receipt that are looked at: hundred thousand faces."""
 
 
 class _Part(BaseModel):
@@ -171,10 +174,13 @@ def verify(text: bytes, public_key: str | None = None) -> Receipt:
     ``public_key`` is the one that is trusted, base64; without it the signature is only held against
     the key that the receipt names itself. Raises ``ValueError`` saying what is wrong.
     """
+    if len(text) > LARGEST:
+        raise ValueError(f"this is no receipt: it has over {LARGEST} bytes")
     try:
-        receipt = Receipt.model_validate_json(text)
+        json.loads(text, object_pairs_hook=_once)
+        receipt = Receipt.model_validate_json(text, strict=True)
         signature = base64.b64decode(receipt.signature, validate=True)
-    except (ValidationError, ValueError):
+    except (ValueError, RecursionError):
         raise ValueError("this is no receipt") from None
     if public_key is not None and receipt.key != public_key:
         raise ValueError("it is signed with another key")
@@ -184,6 +190,14 @@ def verify(text: bytes, public_key: str | None = None) -> Receipt:
     except InvalidSignature:
         raise ValueError("its signature does not hold: it was changed, or not signed") from None
     return receipt
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object none of whose names stands twice: each reader would believe another value."""
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def hash_of(file: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -36,6 +38,9 @@ def main(
     ] = False,
 ) -> None:
     """Find likely deepfakes: which faces, at which seconds, how sure."""
+    # Hours of work must not end in a character that the terminal does not know.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 app.command()(serve)

@@ -13,7 +13,7 @@ from service.errors import ModelError
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.receipt import Signer
+    from service.receipt import Receipt, Signer
 
 
 def receipt_key(
@@ -49,14 +49,16 @@ def verify(
     from service import receipt as receipts
 
     try:
-        found = receipts.verify(receipt.read_bytes(), public_key)
+        with receipt.open("rb") as source:
+            found = receipts.verify(source.read(receipts.LARGEST + 1), public_key)
         if video is not None and receipts.hash_of(video) != found.media_sha256:
             raise ValueError("it is about another file")
     except ValueError as error:
         errors.print(f"[red]Not valid[/red]: {error}")
         raise typer.Exit(1) from None
     for name, value in receipts.describe(found):
-        typer.echo(f"{name:>8}  {value}")
+        # Whoever made it chose its words: none may move a terminal's cursor or turn its text round.
+        typer.echo(f"{name:>8}  {str(value).encode('unicode_escape').decode('ascii')}")
     if public_key is None:
         errors.print(f"Signed with {found.key}. Whose key that is --key says.", style="dim")
 
@@ -77,3 +79,16 @@ def read_signer(settings: Settings) -> Signer:
     except ModelError as error:
         errors.print(f"[red]Bad setting[/red] DEEPFAKE_RECEIPT__KEY: {error}")
         raise typer.Exit(2) from None
+
+
+def write_receipt(receipt: Receipt, file: Path) -> None:
+    """Write JSON for people and programs.
+
+    Raises:
+        typer.Exit: with status 1 where it cannot be written, once that was printed.
+    """
+    try:
+        file.write_text(receipt.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        errors.print(f"[red]Not written[/red]: {error.strerror}")
+        raise typer.Exit(1) from None

@@ -11,7 +11,7 @@ import typer
 
 from service.cli.console import errors, show_problem
 from service.cli.engine import report_on, started_engine
-from service.cli.receipts import read_signer
+from service.cli.receipts import read_signer, write_receipt
 from service.cli.settings import ModelOption, read_settings
 from service.engine import DetectionOptions
 from service.errors import ServiceError, TooLarge
@@ -56,14 +56,14 @@ def score(
     except ServiceError as error:
         show_problem(error)
         raise typer.Exit(1) from error
-    if receipt and report.receipt:
-        receipt.write_text(report.receipt.model_dump_json(indent=2) + "\n")
     if json:
         typer.echo(report.model_dump_json(indent=2))
     else:
         from service.tables import print_report
 
         print_report(report)
+    if receipt and report.receipt:
+        write_receipt(report.receipt, receipt)
 
 
 def demo(model: ModelOption = None) -> None:
