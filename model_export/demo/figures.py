@@ -19,13 +19,13 @@ from model_export.degradation import Kind
 from model_export.demo.material import KNOWN, UNSEEN, shown
 from model_export.errors import EvaluationError
 from model_export.evaluation.calibration import verdict_shares
-from model_export.evaluation.levels import Level, at_level
-from model_export.evaluation.metrics import Estimate, difference, measure
 from model_export.evaluation.orders import Order
 from model_export.evaluation.robustness import UNITS, Degraded, robustness
 from model_export.evaluation.scores import Scorer, Transform, score_videos
-from model_export.evaluation.table import ScoreTable
 from service.classifier.contract import Metric, OperatingPoint
+from service.measures.levels import Level, at_level
+from service.measures.metrics import Estimate, difference, measure
+from service.measures.table import ScoreTable
 
 PEOPLE = "people seen neither in training nor in validation"
 

@@ -15,14 +15,15 @@ from model_export.demo.figures import auc, figures, score_all
 from model_export.demo.material import KNOWN, STILL, UNSEEN, people
 from model_export.errors import ExportError
 from model_export.evaluation.calibration import calibrate
+from model_export.evaluation.score_file import save_scores
 from model_export.evaluation.scores import onnx_scorer
-from model_export.evaluation.table import ScoreTable, concatenate
 from model_export.onnx_export import export, weights_sha256
 from model_export.scaling import SCALINGS
 from model_export.training.checkpoint import load_run
 from model_export.training.run_folder import RunResult
 from service.classifier.classifier import load_classifier
 from service.classifier.contract import UNKNOWN, Metric, ModelContract, OperatingPoint
+from service.measures.table import ScoreTable, concatenate
 
 VERSION = "2"
 NOTICE = (
@@ -70,7 +71,7 @@ def publish(
     export(model, draft, told, scaling=scaling, half_weights=True)
     scores = score_all(onnx_scorer(draft, dataset, "cpu"), dataset, console)
     unseen = scores.unseen.select(methods=UNSEEN)
-    concatenate([scores.test, unseen]).save(clips.folder / "test-scores.csv")
+    save_scores(concatenate([scores.test, unseen]), clips.folder / "test-scores.csv")
     point = calibrate(scores.validation)
     measured = figures(scores, point, dataset)
     point = point.model_copy(update={"abstain": reason_to_abstain(scores.test)})

@@ -23,13 +23,13 @@ from model_export.data.prepared import PreparedDataset
 from model_export.data.video import REAL, Part
 from model_export.detector import Detector
 from model_export.errors import EvaluationError
-from model_export.evaluation.levels import Level
-from model_export.evaluation.metrics import Estimate, measure, point_of
-from model_export.evaluation.rendering import Table, with_interval
 from model_export.evaluation.scores import Image, Scorer, network_scorer, resolve, score_videos
-from model_export.evaluation.table import ScoreTable, concatenate
 from model_export.scaling import Scaling
 from service.classifier.contract import OperatingPoint
+from service.measures.levels import Level
+from service.measures.metrics import Estimate, measure, point_of
+from service.measures.rendering import Table, with_interval
+from service.measures.table import ScoreTable, concatenate
 
 Kind = Literal["fgsm", "pgd"]
 

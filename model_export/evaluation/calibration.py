@@ -16,12 +16,12 @@ from pydantic import ValidationError
 from scipy.optimize import minimize
 
 from model_export.errors import EvaluationError
-from model_export.evaluation.bootstrap import units
-from model_export.evaluation.levels import at_level
-from model_export.evaluation.metrics import calibrate_scores
-from model_export.evaluation.table import ScoreTable
 from model_export.files import replace_text
 from service.classifier.contract import OperatingPoint
+from service.measures.bootstrap import units
+from service.measures.levels import at_level
+from service.measures.metrics import calibrate_scores
+from service.measures.table import ScoreTable
 from service.scoring import verdict
 
 How = Literal["platt", "temperature"]

@@ -19,8 +19,8 @@ from model_export.data.video import Part
 
 if TYPE_CHECKING:
     from model_export.evaluation.adversary import Attack
-    from model_export.evaluation.rendering import Table
     from model_export.evaluation.report import Evaluation, Wanted
+    from service.measures.rendering import Table
 
 _out = Console(highlight=False)
 _progress = Console(stderr=True)
@@ -164,8 +164,8 @@ def evaluate(
 
 def _compare(done: Sequence[Evaluation], wanted: Wanted, output: Path | None) -> None:
     from model_export.evaluation.findings import over_models
-    from model_export.evaluation.levels import LEVELS
     from model_export.evaluation.rendering import marked, write_table
+    from service.measures.levels import LEVELS
 
     models = [(evaluation.subject.kind, evaluation.findings) for evaluation in done]
     for level in LEVELS:

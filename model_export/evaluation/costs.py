@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from model_export.evaluation.methods import in_words
 from model_export.evaluation.origin import stand_ins
 from model_export.evaluation.papers import published_minutes
-from model_export.evaluation.rendering import MISSING, Table, mean_and_spread
 from model_export.evaluation.results import Cost
+from service.measures.rendering import MISSING, Table, mean_and_spread
 
 Training = tuple[str, tuple[str, ...], tuple[str, ...]]
 """Network, methods trained on, methods transferred to."""

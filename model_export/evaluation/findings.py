@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 
 from model_export.data.video import REAL
 from model_export.evaluation.attackers import ATTACKERS, by_attacker
-from model_export.evaluation.figures import FIGURES
-from model_export.evaluation.levels import LEVELS, Level
-from model_export.evaluation.metrics import Estimate, Measures, measure, point_of
-from model_export.evaluation.rendering import MISSING, Table, mean_and_spread
 from model_export.evaluation.subject import Lineage
-from model_export.evaluation.table import ScoreTable
 from service.classifier.contract import OperatingPoint
+from service.measures.figures import FIGURES
+from service.measures.levels import LEVELS, Level
+from service.measures.metrics import Estimate, Measures, measure, point_of
+from service.measures.rendering import MISSING, Table, mean_and_spread
+from service.measures.table import ScoreTable
 
 ALL = "all"
 INDENT = "\N{NO-BREAK SPACE}" * 2

@@ -1,69 +1,26 @@
-"""Pictures of scores: histograms, ROC curves, reliability, and how AUC falls."""
+"""Pictures of scores: reliability, and how AUC falls."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
-from model_export.data.video import REAL
 from model_export.errors import EvaluationError
 from model_export.evaluation.adversary import Attacked
-from model_export.evaluation.figures import BINS
-from model_export.evaluation.levels import Level, at_level
-from model_export.evaluation.metrics import Estimate, calibrate_scores
 from model_export.evaluation.robustness import UNITS, Degraded
-from model_export.evaluation.table import ScoreTable
 from model_export.files import replace_bytes
 from service.classifier.contract import OperatingPoint
+from service.measures.figures import BINS
+from service.measures.levels import Level, at_level
+from service.measures.metrics import Estimate, calibrate_scores
+from service.measures.pictures import png
+from service.measures.table import ScoreTable
 
 EDGES = np.linspace(0, 1, BINS + 1)
-
-
-def histograms(table: ScoreTable, level: Level, title: str) -> Figure:
-    """Share of scores in each tenth, one panel a method with the real ones behind it."""
-    rows = at_level(table, level)
-    methods = rows.methods() or [REAL]
-    figure = Figure(figsize=(3.2 * min(len(methods), 4), 2.4 * -(-len(methods) // 4) + 0.4))
-    figure.set_layout_engine("constrained")
-    figure.suptitle(title)
-    shape = -(-len(methods) // 4), min(len(methods), 4)
-    grid = figure.subplots(*shape, sharey=True, squeeze=False)
-    for axes, method in zip(grid.flat, methods, strict=False):
-        for name in dict.fromkeys((REAL, method)):
-            scores = rows.score[rows.method == name]
-            if len(scores):
-                shares = np.full(len(scores), 1 / len(scores))
-                axes.hist(
-                    scores, bins=2 * BINS, range=(0, 1), weights=shares, alpha=0.6, label=name
-                )
-        axes.set(xlabel="P(fake)", ylabel=f"share of {level}s", xlim=(0, 1))
-        axes.legend(frameon=False)
-    for axes in grid.flat[len(methods) :]:
-        axes.set_visible(False)
-    return figure
-
-
-def roc_curves(table: ScoreTable, level: Level, title: str) -> Figure | None:
-    """One curve a method against all real ones; None where there are none."""
-    rows = at_level(table, level)
-    if rows.fake.all() or not rows.fake.any():
-        return None
-    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for method in rows.methods():
-        chosen = rows.select(methods=[method, REAL])
-        false_alarms, recall, _ = roc_curve(chosen.fake, chosen.score)
-        axes.plot(false_alarms, recall, label=method)
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
-    axes.set(xlabel="share of real called fake", ylabel="share of forged called fake", title=title)
-    axes.legend(frameon=False)
-    return figure
 
 
 def reliability(
@@ -134,10 +91,8 @@ def attack_curves(rows: Sequence[Attacked], title: str) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG, whole or not at all. Raises ``EvaluationError``."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
     try:
-        replace_bytes(path, data.getvalue())
+        replace_bytes(path, png(figure))
     except OSError as error:
         raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
 

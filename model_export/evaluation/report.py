@@ -16,22 +16,19 @@ from model_export.evaluation import plots
 from model_export.evaluation.adversary import Attack, attack_table, under_attack
 from model_export.evaluation.calibration import How, calibrate, save_point, verdict_shares
 from model_export.evaluation.findings import Finding, as_json, every_figure, find, summary
-from model_export.evaluation.levels import LEVELS, Level
-from model_export.evaluation.metrics import difference, measure, point_of
 from model_export.evaluation.orders import ORDERS, Order
 from model_export.evaluation.origin import titled
-from model_export.evaluation.rendering import (
-    Table,
-    markdown,
-    marked,
-    with_interval,
-    write_table,
-)
+from model_export.evaluation.rendering import marked, write_table
 from model_export.evaluation.robustness import robustness, robustness_table
+from model_export.evaluation.score_file import save_scores
 from model_export.evaluation.scores import Transform, score_videos
 from model_export.evaluation.subject import Subject
-from model_export.evaluation.table import ScoreTable
 from service.classifier.contract import OperatingPoint
+from service.measures import pictures
+from service.measures.levels import LEVELS, Level, at_level
+from service.measures.metrics import difference, measure, point_of
+from service.measures.rendering import Table, markdown, with_interval
+from service.measures.table import ScoreTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +154,7 @@ def write(evaluation: Evaluation, folder: Path) -> None:
         (folder / "measures.md").write_text(_page(evaluation))
     except OSError as error:
         raise EvaluationError(f"{folder} cannot be written: {error.strerror}") from error
-    evaluation.scores.save(folder / "scores.csv")
+    save_scores(evaluation.scores, folder / "scores.csv")
     figures = every_figure(evaluation.findings, "all", evaluation.origin)
     write_table(figures, folder, "measures", ("csv",))
     for stem, table in evaluation.tables.items():
@@ -248,8 +245,9 @@ def _orders(tables: dict[Order, ScoreTable], level: Level, draws: int, length: i
 def _pictures(
     scores: ScoreTable, level: Level, title: str, point: OperatingPoint | None
 ) -> Iterator[tuple[str, Figure]]:
-    yield "histograms", plots.histograms(scores, level, title)
-    roc = plots.roc_curves(scores, level, title)
+    rows = at_level(scores, level)
+    yield "histograms", pictures.histograms(rows, level, title)
+    roc = pictures.roc_curves(rows, level, title)
     if roc is not None:
         yield "roc", roc
     reliability = plots.reliability(scores, level, title, point_of(level, point))

@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from model_export.errors import EvaluationError
-from model_export.evaluation.metrics import Measures
 from model_export.files import replace_bytes
+from service.measures.metrics import Measures
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from types import MappingProxyType
 import numpy as np
 
 from model_export.degradation import LEVELS, Kind, degrade
-from model_export.evaluation.levels import Level
-from model_export.evaluation.metrics import Estimate, difference, measure
-from model_export.evaluation.rendering import Table, with_interval
 from model_export.evaluation.scores import Image, Transform
-from model_export.evaluation.table import ScoreTable
+from service.measures.levels import Level
+from service.measures.metrics import Estimate, difference, measure
+from service.measures.rendering import Table, with_interval
+from service.measures.table import ScoreTable
 
 MEASURED: Mapping[Kind, tuple[float, ...]] = MappingProxyType(
     {kind: LEVELS[kind] for kind in ("h264", "resize", "blur", "noise")}

@@ -18,11 +18,12 @@ from model_export.detector import Detector
 from model_export.errors import EvaluationError
 from model_export.evaluation.opening import open_onnx
 from model_export.evaluation.orders import Order, reorder
-from model_export.evaluation.table import ScoreTable, describe
+from model_export.evaluation.score_file import describe
 from model_export.scaling import SCALINGS, Scaling
 from service.classifier.classifier import Classifier
 from service.clips import ClipSpec
 from service.errors import ServiceError
+from service.measures.table import ScoreTable
 from service.runtime import Device
 
 __all__ = ["SCALINGS", "ScoreTable", "score_onnx", "score_run", "score_videos"]

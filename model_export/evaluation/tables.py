@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Literal
 
 from model_export.evaluation.costs import cost_table
-from model_export.evaluation.metrics import Estimate
 from model_export.evaluation.origin import stand_ins
 from model_export.evaluation.papers import (
     AVERAGE,
@@ -23,8 +22,10 @@ from model_export.evaluation.papers import (
     PaperTable,
     Row,
 )
-from model_export.evaluation.rendering import MISSING, Table, mean_and_spread, write_table
+from model_export.evaluation.rendering import write_table
 from model_export.evaluation.results import Cost, Result
+from service.measures.metrics import Estimate
+from service.measures.rendering import MISSING, Table, mean_and_spread
 
 Shown = Literal["f1", "balanced_accuracy"]
 

@@ -94,7 +94,6 @@ def reproduce(
     with refusals():
         import torch
 
-        from model_export.evaluation.rendering import markdown
         from model_export.experiments import grid as restricted
         from model_export.experiments import plan
         from model_export.experiments.benchmark import prepared_benchmark
@@ -103,6 +102,7 @@ def reproduce(
         from model_export.experiments.laboratory import Laboratory
         from model_export.experiments.suite import check, run
         from model_export.experiments.writing import budget_table, write_outcome
+        from service.measures.rendering import markdown
 
         chosen = load_budget(budget)
         names = [name.strip() for name in networks.split(",")] if networks else list(chosen.models)

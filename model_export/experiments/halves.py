@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from model_export.evaluation.table import ScoreTable
+from service.measures.table import ScoreTable
 
 
 def halves(table: ScoreTable) -> tuple[ScoreTable, ScoreTable]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from model_export.data.prepared import PreparedDataset
+from model_export.evaluation.score_file import load_scores, save_scores
 from model_export.evaluation.scores import ScoreTable, score_run
 from model_export.experiments.budget import Budget
 from model_export.experiments.strategy import Strategy
@@ -72,12 +73,12 @@ class Laboratory:
         """P(fake) of every test clip of every method."""
         path = trained.folder / f"test-scores-{self._stamp(trained.folder)}.csv"
         if path.exists():
-            return ScoreTable.load(path)
+            return load_scores(path)
         model, config = load_run(trained.folder)
         table = score_run(
             model, config.model.scaling, self.dataset, "test", length=config.model.length
         )
-        table.save(path)
+        save_scores(table, path)
         return table
 
     def _stamp(self, run: Path) -> str:

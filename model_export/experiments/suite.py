@@ -9,13 +9,13 @@ from model_export.data.prepared import PreparedDataset
 from model_export.data.video import REAL
 from model_export.errors import EvaluationError
 from model_export.evaluation.methods import OPEN, TRAINED
-from model_export.evaluation.metrics import measure
 from model_export.evaluation.results import Cost, Result
-from model_export.evaluation.table import ScoreTable
 from model_export.experiments.grid import GridResult, OpenDomainScore, search, strategies
 from model_export.experiments.halves import balanced, halves
 from model_export.experiments.laboratory import Job, Laboratory, Trained
 from model_export.experiments.strategy import Strategy
+from service.measures.metrics import measure
+from service.measures.table import ScoreTable
 
 DRAWS = 500
 """Of people, for an interval; most tables show means over seeds and need none."""

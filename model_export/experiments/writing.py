@@ -8,7 +8,7 @@ from pathlib import Path
 from model_export.data.prepared import PreparedDataset
 from model_export.data.video import PARTS, REAL
 from model_export.evaluation.methods import OPEN, TRAINED
-from model_export.evaluation.rendering import Table, markdown, marked, write_table
+from model_export.evaluation.rendering import marked, write_table
 from model_export.evaluation.results import Result, save_results
 from model_export.evaluation.tables import write_tables
 from model_export.experiments.budget import Budget, Stage
@@ -17,6 +17,7 @@ from model_export.experiments.grid import Candidate, GridResult
 from model_export.experiments.ordering import Comparison, compare, verdict
 from model_export.experiments.strategy import Kind
 from model_export.experiments.suite import Outcome
+from service.measures.rendering import Table, markdown
 
 
 def write_outcome(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model_export.data.prepared import PreparedDataset, PreparedVideo, VideoClips
 from model_export.data.video import REAL, LabelledVideo, Part
 from model_export.errors import DataError, EvaluationError
-from model_export.evaluation.table import ScoreTable
+from service.measures.table import ScoreTable
 
 Image = NDArray[np.uint8]
 

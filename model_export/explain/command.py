@@ -163,7 +163,7 @@ def clips(
         raise typer.BadParameter("the scores come from a table or from a model, not from both")
     with refusals():
         from model_export.data.prepared import PreparedDataset
-        from model_export.evaluation.table import ScoreTable
+        from model_export.evaluation.score_file import load_scores
         from model_export.explain.choice import drawn_clips, worst_clips
         from model_export.explain.model import open_model
         from model_export.explain.picture import save
@@ -172,7 +172,7 @@ def clips(
         dataset = PreparedDataset(prepared)
         selection = _selection(part, methods, videos, count, seed)
         if scores is not None:
-            table = ScoreTable.load(scores)
+            table = load_scores(scores)
             chosen, by = worst_clips(dataset, selection, table), scores.name
         elif model is not None:
             opened = open_model(model)

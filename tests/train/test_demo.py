@@ -25,11 +25,12 @@ from model_export.demo.material import KNOWN, UNSEEN, Amount, people
 from model_export.demo.recipe import Options, make_demo_model
 from model_export.demo.runs import Effort
 from model_export.errors import DataError, ExportError, TrainingError
+from model_export.evaluation.score_file import load_scores
 from model_export.evaluation.scores import score_onnx
-from model_export.evaluation.table import ScoreTable
 from service import scoring
 from service.classifier.classifier import Classifier, load_classifier
 from service.classifier.contract import Metric, ModelContract
+from service.measures.table import ScoreTable
 from tests.unit.model_export.evaluation.made import table_of
 from tests.unit.model_export.synthetic.people import photograph_people
 
@@ -86,7 +87,7 @@ def make(folder: Path, options: Options = TINY, output: str = "model.onnx") -> M
 
 
 def scores_kept(folder: Path) -> ScoreTable:
-    return ScoreTable.load(folder / "work" / "clips" / "test-scores.csv")
+    return load_scores(folder / "work" / "clips" / "test-scores.csv")
 
 
 def figure(contract: ModelContract, name: str) -> float:

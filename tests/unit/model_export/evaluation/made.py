@@ -23,7 +23,6 @@ from model_export.data.prepared import (
 )
 from model_export.data.video import LabelledVideo, Part
 from model_export.detector import Detector
-from model_export.evaluation.table import ScoreTable
 from model_export.networks import build
 from model_export.training.config import (
     DataConfig,
@@ -33,6 +32,7 @@ from model_export.training.config import (
     ScheduleConfig,
 )
 from model_export.training.run_folder import RunRecord
+from service.measures.table import ScoreTable
 
 LENGTH, SIZE = 5, 32
 

@@ -23,10 +23,10 @@ from model_export.evaluation.adversary import (
     score_attacked,
     under_attack,
 )
-from model_export.evaluation.rendering import markdown
 from model_export.evaluation.scores import network_scorer, score_run
 from model_export.onnx_export import random_clips
 from service.classifier.contract import OperatingPoint
+from service.measures.rendering import markdown
 from tests.unit.model_export.evaluation.made import Brightness, grey, prepared
 
 Image = NDArray[np.uint8]

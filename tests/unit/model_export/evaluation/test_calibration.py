@@ -17,10 +17,10 @@ from model_export.evaluation.calibration import (
     save_point,
     verdict_shares,
 )
-from model_export.evaluation.levels import at_level
-from model_export.evaluation.metrics import measure
-from model_export.evaluation.table import ScoreTable
 from service.classifier.contract import OperatingPoint
+from service.measures.levels import at_level
+from service.measures.metrics import measure
+from service.measures.table import ScoreTable
 from service.scoring import calibrate as service_calibrate
 from tests.unit.model_export.evaluation.made import plain_table, table_of
 

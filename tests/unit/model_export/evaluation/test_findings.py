@@ -8,9 +8,9 @@ import json
 import pytest
 
 from model_export.evaluation.findings import as_json, every_figure, find, over_models, summary
-from model_export.evaluation.rendering import comma_separated, markdown
 from model_export.evaluation.subject import Lineage
 from service.classifier.contract import OperatingPoint
+from service.measures.rendering import comma_separated, markdown
 from tests.unit.model_export.evaluation.made import table_of
 
 TABLE = table_of(

@@ -19,12 +19,14 @@ from model_export.errors import EvaluationError
 from model_export.evaluation.adversary import Attack
 from model_export.evaluation.calibration import calibrate, load_point
 from model_export.evaluation.command import evaluate as command
-from model_export.evaluation.plots import histograms, reliability, roc_curves
-from model_export.evaluation.rendering import with_interval
+from model_export.evaluation.plots import reliability
 from model_export.evaluation.report import Wanted, evaluate
+from model_export.evaluation.score_file import load_scores
 from model_export.evaluation.scores import score_onnx, score_videos
 from model_export.evaluation.subject import open_subject
-from model_export.evaluation.table import COLUMNS, ScoreTable
+from service.measures.pictures import histograms, roc_curves
+from service.measures.rendering import with_interval
+from service.measures.table import COLUMNS
 from tests.onnx_models import CONTRACT, brightness_model
 from tests.unit.model_export.evaluation.made import grey, plain_table, prepared, write_run
 
@@ -75,7 +77,7 @@ def test_an_exported_model_from_the_command_line(
         *("orders.csv", "orders.md", "orders.tex", "verdicts.csv", "verdicts.md", "verdicts.tex"),
         *("histograms.png", "roc.png", "reliability.png"),
     }
-    scores = ScoreTable.load(out / "scores.csv")
+    scores = load_scores(out / "scores.csv")
     expected = score_onnx(model, dataset, "test")
     for name in COLUMNS:
         assert np.array_equal(getattr(scores, name), getattr(expected, name))

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from model_export.data.prepared import PreparedDataset
-from model_export.evaluation.metrics import Estimate
-from model_export.evaluation.rendering import markdown
 from model_export.evaluation.robustness import MEASURED, robustness, robustness_table
 from model_export.evaluation.scores import score_run
+from service.measures.metrics import Estimate
+from service.measures.rendering import markdown
 from tests.unit.model_export.evaluation.made import Brightness, grey, prepared
 
 

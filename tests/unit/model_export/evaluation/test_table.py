@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from model_export.errors import EvaluationError
-from model_export.evaluation.table import COLUMNS, ScoreTable, concatenate
+from model_export.evaluation.score_file import load_scores, save_scores
+from service.measures.table import COLUMNS, ScoreTable, concatenate
 from tests.unit.model_export.evaluation.made import table_of
 
 TABLE = table_of(
@@ -21,8 +22,8 @@ TABLE = table_of(
 
 def test_a_file_holds_every_digit(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
-    TABLE.save(path)
-    again = ScoreTable.load(path)
+    save_scores(TABLE, path)
+    again = load_scores(path)
     for name in COLUMNS:
         ours, theirs = getattr(TABLE, name), getattr(again, name)
         assert ours.dtype.kind == theirs.dtype.kind
@@ -32,8 +33,8 @@ def test_a_file_holds_every_digit(tmp_path: Path) -> None:
 
 def test_an_empty_table_is_a_table(tmp_path: Path) -> None:
     empty = ScoreTable.of([])
-    empty.save(tmp_path / "none.csv")
-    assert len(ScoreTable.load(tmp_path / "none.csv")) == 0
+    save_scores(empty, tmp_path / "none.csv")
+    assert len(load_scores(tmp_path / "none.csv")) == 0
     assert len(concatenate([])) == 0
 
 
@@ -70,13 +71,13 @@ def test_a_bad_row_is_named(tmp_path: Path, row: str, line: int) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(",".join(COLUMNS) + "\n" + row + "\n")
     with pytest.raises(EvaluationError, match=rf"bad\.csv, line {line}:"):
-        ScoreTable.load(path)
+        load_scores(path)
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(EvaluationError, match="no table of scores"):
-        ScoreTable.load(path)
+        load_scores(path)
     with pytest.raises(EvaluationError, match="cannot be read"):
-        ScoreTable.load(tmp_path / "absent.csv")
+        load_scores(tmp_path / "absent.csv")

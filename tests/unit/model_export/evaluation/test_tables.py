@@ -11,12 +11,13 @@ import pytest
 
 from model_export.errors import EvaluationError
 from model_export.evaluation.costs import cost_table
-from model_export.evaluation.metrics import Counts, Estimate, Measures
 from model_export.evaluation.papers import LABELS, METHOD, PUBLISHED, TABLES
-from model_export.evaluation.rendering import Table, comma_separated, latex, markdown, write_table
+from model_export.evaluation.rendering import write_table
 from model_export.evaluation.results import Cost, Result, load_results, save_results
 from model_export.evaluation.tables import comparison, write_tables
 from model_export.networks import NAMES
+from service.measures.metrics import Counts, Estimate, Measures
+from service.measures.rendering import Table, comma_separated, latex, markdown
 from tests.shared import SHARED, needs_shared
 
 REAL_DATA = "FaceForensics++, c23"

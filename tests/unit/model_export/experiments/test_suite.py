@@ -14,7 +14,6 @@ from model_export.data.prepared import PreparedDataset
 from model_export.errors import EvaluationError, TrainingError
 from model_export.evaluation.methods import EXPRESSION, IDENTITY, KNOWN, OPEN, TRAINED
 from model_export.evaluation.results import load_results
-from model_export.evaluation.table import ScoreTable
 from model_export.experiments import plan, suite
 from model_export.experiments.budget import Budget, load_budget
 from model_export.experiments.halves import balanced, halves
@@ -25,6 +24,7 @@ from model_export.networks import NAMES, NETWORKS
 from model_export.training.augmentation import PRESETS
 from model_export.training.freezing import freeze
 from model_export.training.run_folder import read_record
+from service.measures.table import ScoreTable
 from tests.unit.model_export.training.tiny import SIZE, tiny_dataset
 
 METHODS = (*TRAINED, OPEN)

@@ -7,8 +7,8 @@ import pytest
 
 from model_export.data.prepared import PreparedDataset
 from model_export.errors import DataError, EvaluationError
-from model_export.evaluation.table import ScoreTable
 from model_export.explain.choice import ChosenClip, Selection, drawn_clips, worst_clips
+from service.measures.table import ScoreTable
 
 from .conftest import VIDEOS
 

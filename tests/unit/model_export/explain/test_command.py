@@ -9,12 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from model_export.data.prepared import PreparedDataset
-from model_export.evaluation.table import ScoreTable
+from model_export.evaluation.score_file import save_scores
 from model_export.explain import model as models
 from model_export.explain import picture
 from model_export.explain.command import explain_app
 from model_export.explain.model import OpenModel
 from model_export.explain.picture import CAPTION, GAP, HEADER
+from service.measures.table import ScoreTable
 
 from .conftest import LENGTH, PREPARATION, SIZE, network, opened
 
@@ -72,7 +73,7 @@ def test_clips(run: Run) -> None:
 def test_clips_by_a_table(run: Run) -> None:
     scores = run.scratch / "scores.csv"
     row = ("d2", "somebody", "DF", "fake", "test", 1, 10, 14, 0.4, 0.6, 0.01)
-    ScoreTable.of([row]).save(scores)
+    save_scores(ScoreTable.of([row]), scores)
     assert run.rows("clips", "--scores", str(scores)) == 1
     code, text = run.text("clips", "--scores", "absent.csv", "-o", "p.png")
     assert (code, text) == (1, "Error: absent.csv cannot be read: No such file or directory")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model_export.evaluation.levels import at_level
-from model_export.evaluation.table import ScoreTable, concatenate
+from service.measures.levels import at_level
+from service.measures.table import ScoreTable, concatenate
 from service.scoring import ScoredClip, sustained
 from tests.unit.model_export.evaluation.made import table_of
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.evaluation.table import ScoreTable
+from service.measures.table import ScoreTable
 from service.scoring import ScoredClip, sustained
 
 Level = Literal["clip", "face", "video"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from model_export.evaluation.table import ScoreTable
+from service.measures.table import ScoreTable
 
 FEW = 10
 """So many groups of connected people at least, or people are drawn each for themselves."""

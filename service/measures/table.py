@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.data.prepared import PreparedVideo
-from model_export.errors import EvaluationError
-from model_export.files import replacing
-
 Strings = NDArray[np.str_]
+
+REAL = "real"
+"""The method of videos that are not forged."""
 
 SEPARATOR = ";"
 """Between the people of one video."""
@@ -85,31 +82,6 @@ class ScoreTable:
         """The forgery methods, in alphabetical order."""
         return sorted(set(self.method[self.fake].tolist()))
 
-    def save(self, path: Path) -> None:
-        """Write CSV, whole or not at all; numbers keep all their digits."""
-        columns = [getattr(self, name).tolist() for name in COLUMNS]
-        try:
-            with replacing(path) as part, part.open("w", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(COLUMNS)
-                writer.writerows(zip(*columns, strict=True))
-        except OSError as error:
-            raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
-
-    @classmethod
-    def load(cls, path: Path) -> ScoreTable:
-        """What ``save`` wrote. Raises ``EvaluationError`` naming the file and line."""
-        try:
-            with path.open(newline="") as file:
-                reader = csv.reader(file)
-                if tuple(next(reader, ())) != COLUMNS:
-                    raise EvaluationError(f"{path} is no table of scores")
-                return cls.of([_parse(row, path, line) for line, row in enumerate(reader, 2)])
-        except OSError as error:
-            raise EvaluationError(f"{path} cannot be read: {error.strerror}") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise EvaluationError(f"{path} is no table of scores") from error
-
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]]) -> ScoreTable:
         """A table of rows, each with its values in the order of ``COLUMNS``."""
@@ -123,11 +95,11 @@ class ScoreTable:
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(ScoreTable))
-_NUMBERS: Mapping[str, type[int] | type[float]] = {
+NUMBERS: Mapping[str, type[int] | type[float]] = {
     **dict.fromkeys(("track", "first_frame", "last_frame"), int),
     **dict.fromkeys(("start", "end", "score"), float),
 }
-_DTYPES: Mapping[str, type] = {name: _NUMBERS.get(name, str) for name in COLUMNS}
+_DTYPES: Mapping[str, type] = {name: NUMBERS.get(name, str) for name in COLUMNS}
 
 
 def concatenate(tables: Iterable[ScoreTable]) -> ScoreTable:
@@ -136,23 +108,3 @@ def concatenate(tables: Iterable[ScoreTable]) -> ScoreTable:
     return ScoreTable(
         **{name: np.concatenate([getattr(each, name) for each in parts]) for name in COLUMNS}
     )
-
-
-def describe(row: PreparedVideo) -> tuple[str, str, str, str, str]:
-    """What a table's row says of its video: id, people, method, label, part."""
-    video = row.video
-    people = SEPARATOR.join(sorted(video.people))
-    return video.id, people, video.method, video.label, video.part or ""
-
-
-def _parse(row: Sequence[str], path: Path, line: int) -> list[str | float]:
-    try:
-        values = {
-            name: _NUMBERS[name](text) if name in _NUMBERS else text
-            for name, text in zip(COLUMNS, row, strict=True)
-        }
-        if values["label"] not in ("real", "fake") or not 0 <= float(values["score"]) <= 1:
-            raise ValueError
-    except ValueError:
-        raise EvaluationError(f"{path}, line {line}: not a row of scores") from None
-    return list(values.values())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_export.evaluation.bootstrap import FEW, units
-from model_export.evaluation.table import ScoreTable
+from service.measures.bootstrap import FEW, units
+from service.measures.table import ScoreTable
 from tests.unit.model_export.evaluation.made import table_of
 
 

@@ -7,14 +7,15 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from model_export.evaluation.figures import (
+from service.classifier.contract import OperatingPoint
+from service.measures.figures import (
     FIGURES,
     calibration_error,
     equal_error_rate,
     figures,
     weighted_figures,
 )
-from model_export.evaluation.metrics import (
+from service.measures.metrics import (
     NO_FAKE,
     NO_REAL,
     NOTHING_CALLED,
@@ -26,8 +27,7 @@ from model_export.evaluation.metrics import (
     measure_methods,
     spread,
 )
-from model_export.evaluation.table import ScoreTable
-from service.classifier.contract import OperatingPoint
+from service.measures.table import ScoreTable
 from tests.unit.model_export.evaluation.made import plain_table, table_of
 
 

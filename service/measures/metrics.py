@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_export.data.video import REAL
-from model_export.evaluation.bootstrap import Units, units
-from model_export.evaluation.figures import FIGURES, Bools, Floats, figures, weighted_figures
-from model_export.evaluation.levels import Level, at_level
-from model_export.evaluation.table import COLUMNS, ScoreTable
 from service.classifier.contract import OperatingPoint
+from service.measures.bootstrap import Units, units
+from service.measures.figures import FIGURES, Bools, Floats, figures, weighted_figures
+from service.measures.levels import Level, at_level
+from service.measures.table import COLUMNS, REAL, ScoreTable
 from service.scoring import calibrate as calibrated_score
 
 NO_FAKE = "no forged videos: nothing to recall"
@@ -85,7 +84,18 @@ def measure(
     in which a figure has no meaning are left out of its interval. What has no meaning on this table
     (all but recall where nothing is real) is None with a reason.
     """
-    rows = at_level(table, level)
+    return measure_rows(at_level(table, level), level, threshold, draws, seed, point)
+
+
+def measure_rows(
+    rows: ScoreTable,
+    level: Level,
+    threshold: float | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    point: OperatingPoint | None = None,
+) -> Measures:
+    """``measure`` of rows that are at ``level`` already."""
     score = rows.score if point is None else calibrate_scores(rows.score, point)
     if threshold is None:
         threshold = 0.5 if point is None else point.threshold
