@@ -160,6 +160,22 @@ class JobSettings(BaseModel):
 HostName = Annotated[str, Field(pattern=r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$", max_length=253)]
 
 
+SITES = [
+    "BiliBili",
+    "Dailymotion",
+    "Facebook",
+    "Imgur",
+    "Instagram",
+    "Reddit",
+    "Streamable",
+    "TikTok",
+    "Twitter",
+    "Vimeo",
+    "Youtube",
+]
+"""Where videos are passed on; by yt-dlp's names of extractors."""
+
+
 class FetchSettings(BaseModel):
     """Which URLs are fetched, and what an origin may cost."""
 
@@ -178,6 +194,12 @@ class FetchSettings(BaseModel):
         20.0, gt=0, description="Longest wait for an answer or a byte of it"
     )
     redirects: int = Field(5, ge=0, le=20, description="Followed one after another")
+    sites: list[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]] = Field(
+        SITES,
+        max_length=64,
+        description="Sites whose pages are read where the extra `sites` is installed, by yt-dlp's "
+        "names, as JSON; [] reads none",
+    )
     loopback: bool = Field(
         False,
         description="For tests: 127.0.0.1 counts as public. Refused where the service itself "

@@ -68,7 +68,7 @@ class PlainChannel:
         head, body = _LENGTHS.unpack(self._exactly(_LENGTHS.size))
         return self._exactly(head), self._exactly(body)
 
-    def send(self, head: str, *body: NDArray[Any]) -> None:
+    def send(self, head: str, *body: NDArray[Any] | memoryview) -> None:
         """A message; arrays must be contiguous."""
         encoded = head.encode()
         size = sum(part.nbytes for part in body)
@@ -76,7 +76,7 @@ class PlainChannel:
         for part in body:
             # Who has a whole message may be gone already: nothing is sent to say nothing.
             if part.nbytes:
-                self._end.sendall(part.data)
+                self._end.sendall(part if isinstance(part, memoryview) else part.data)
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray(size)

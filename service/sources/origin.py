@@ -53,6 +53,11 @@ class Answer:
         return values.pop().decode("latin-1").strip() if values else None
 
     @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """All headers, as they stand."""
+        return [(k.decode("latin-1"), v.decode("latin-1")) for k, v in self._response.headers]
+
+    @property
     def kind(self) -> str:
         """The media type, lower case, without parameters; empty where there is none."""
         return (self.header("content-type") or "").split(";")[0].strip().lower()
@@ -110,6 +115,8 @@ class Origin:
         self._settings, self._guard = settings, guard
         self.waited = 0.0
         self.fetched = 0
+        self._manners: dict[str, str] = {}
+        self._cookies: dict[str, str] = {}
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls,
             max_connections=_CONNECTIONS,
@@ -127,6 +134,13 @@ class Origin:
     ) -> None:
         await self._pool.aclose()
 
+    def introduce(self, headers: Mapping[str, str], host: str) -> None:
+        """Send these headers with all requests of ``get`` from now on, except cookies, which go to
+        ``host`` alone."""
+        self._manners = {name.title(): value for name, value in headers.items()}
+        cookie = self._manners.pop("Cookie", None)
+        self._cookies = {host: cookie} if cookie else {}
+
     @asynccontextmanager
     async def get(
         self, url: Url, headers: Mapping[str, str] | None = None
@@ -136,7 +150,9 @@ class Origin:
         Raises ``UrlBlocked``, ``OriginFailed`` and ``OriginSlow``.
         """
         for _ in range(self._settings.redirects + 1):
-            async with self._request(url, headers or {}) as answer:
+            cookies = {"Cookie": self._cookies[url.host]} if url.host in self._cookies else {}
+            sent = {**self._manners, **cookies, **(headers or {})}
+            async with self.ask("GET", url, sent) as answer:
                 location = answer.header("location")
                 if answer.status not in _REDIRECTS or location is None:
                     yield answer
@@ -147,22 +163,26 @@ class Origin:
     async def post(self, url: Url, body: bytes, headers: Mapping[str, str]) -> int:
         """The status of the answer, whose body is not read; no redirect is followed. Raises as
         ``get`` does."""
-        length = {"Content-Length": str(len(body))}
-        async with self._request(url, {**headers, **length}, "POST", body) as answer:
+        async with self.ask("POST", url, headers, body) as answer:
             return answer.status
 
     @asynccontextmanager
-    async def _request(
-        self, url: Url, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
+    async def ask(
+        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None = None
     ) -> AsyncIterator[Answer]:
+        """The answer to one request, whatever it is; no redirect is followed. Raises as ``get``
+        does."""
         self._guard.check(url)
+        own = self._headers(url)
+        if body is not None:
+            own["Content-Length"] = str(len(body))
         idle = self._settings.idle_seconds
         request = httpcore2.Request(
             method=method,
             url=httpcore2.URL(
                 scheme=url.scheme, host=url.host, port=url.port, target=url.target.encode()
             ),
-            headers=[*self._headers(url).items(), *headers.items()],
+            headers=list((own | {n.title(): text for n, text in headers.items()}).items()),
             content=body,
             extensions={
                 "timeout": {
@@ -190,6 +210,19 @@ class Origin:
         }
 
     @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """Around work that itself asks origins: all of it counts as waiting for them, what they
+        take counts once. Raises ``OriginSlow``."""
+        since, before = time.monotonic(), self.waited
+        try:
+            async with asyncio.timeout(max(0.0, self._settings.seconds - before)):
+                yield
+        except TimeoutError:
+            raise _slow() from None
+        finally:
+            self.waited = before + time.monotonic() - since
+
+    @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
         """Around everything that the origin can delay. Raises ``OriginSlow`` and
         ``OriginFailed``."""
@@ -198,12 +231,14 @@ class Origin:
             async with asyncio.timeout(max(0.0, self._settings.seconds - self.waited)):
                 yield
         except (TimeoutError, httpcore2.TimeoutException):
-            raise OriginSlow(
-                "The origin did not answer, or did not send the media, in time."
-            ) from None
+            raise _slow() from None
         except httpcore2.LocalProtocolError:
             raise blocked() from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError):
             raise OriginFailed("The origin cannot be reached or breaks off.") from None
         finally:
             self.waited += time.monotonic() - since
+
+
+def _slow() -> OriginSlow:
+    return OriginSlow("The origin did not answer, or did not send the media, in time.")

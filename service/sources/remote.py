@@ -12,6 +12,9 @@ import httpcore2
 
 from service.errors import OriginFailed, PageUrl, TooLarge
 from service.settings import FetchSettings
+from service.sites.errand import Errand
+from service.sites.messages import Found
+from service.sites.reader import NoSite, PageReader
 from service.sources import dash, hls
 from service.sources.guard import Guard, Resolve, resolve
 from service.sources.origin import Answer, Origin
@@ -32,6 +35,27 @@ _TRIES = 2
 """Of each block: connections that were idle for long may be gone."""
 
 
+class _Page(PageUrl):
+    """At ``url`` there is a page."""
+
+    def __init__(self, url: Url) -> None:
+        super().__init__(
+            "The URL leads to a page, not to a video, and this service reads no pages: its extra "
+            "'sites' is not installed, or switched off."
+        )
+        self.url = url
+
+
+class _Refused(OriginFailed):
+    """What is at ``url`` is not given out, at least not to who does not know the site."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"The origin answers with status {answer.status}.")
+        self.url = answer.url
+        self.final = answer.status not in range(400, 500) or answer.status in (404, 410, 416)
+        """Whether knowing the site would not help."""
+
+
 class Fetcher:
     """Opens URLs. Media of up to ``largest`` bytes are kept as they come, so that nothing is
     fetched twice."""
@@ -39,6 +63,7 @@ class Fetcher:
     def __init__(self, settings: FetchSettings, largest: int, resolve: Resolve = resolve) -> None:
         self._settings, self._largest = settings, largest
         self._guard = Guard(settings, resolve)
+        self._pages = PageReader.of(settings)
         self._tls = httpcore2.default_ssl_context()
 
     def checked(self, text: str) -> Url:
@@ -52,8 +77,9 @@ class Fetcher:
         """The media that a URL leads to; ``arrived`` is told of every byte that is held from then
         on, and may raise.
 
-        Raises ``UrlBlocked``, ``OriginFailed``, ``OriginSlow``, ``TooLarge``, ``OverLimits`` and
-        ``PageUrl``, and the first three whenever it is read.
+        Raises ``UrlBlocked``, ``OriginFailed``, ``OriginSlow``, ``TooLarge``, ``OverLimits``,
+        ``PageUrl``, and for pages ``TooSlow`` and ``WorkerLost``; the first three whenever it is
+        read.
         """
         async with Origin(self._settings, self._guard, self._tls) as origin:
             yield await self._opened(origin, url, arrived)
@@ -64,23 +90,55 @@ class Fetcher:
             return await origin.post(url, body, headers)
 
     async def _opened(self, origin: Origin, url: Url, arrived: Arrived) -> Source:
+        try:
+            return await self._media(origin, url, arrived)
+        except (_Page, _Refused) as error:
+            if self._pages is None or (isinstance(error, _Refused) and error.final):
+                raise
+            found = await self._found(self._pages, origin, url, error)
+        video = self.checked(found.url)
+        origin.introduce(found.headers, video.host)
+        try:
+            source = await self._media(origin, video, arrived)
+        except _Page:
+            raise PageUrl("What the page gives for a video is a page again.") from None
+        source.notes = (_told(found), *source.notes)
+        return source
+
+    async def _found(
+        self, pages: PageReader, origin: Origin, url: Url, error: _Page | _Refused
+    ) -> Found:
+        """Where the video is of a page, or of what is refused and may be one."""
+        known_by = list(dict.fromkeys(map(str, (url, error.url))))
+        errand = Errand(origin)
+        try:
+            async with origin.reading():
+                return await pages.find(known_by, errand.send)
+        except NoSite as none:
+            raise (error if isinstance(error, _Refused) else none) from None
+        except OriginFailed as failed:
+            raise (errand.refusal or failed) from None
+
+    async def _media(self, origin: Origin, url: Url, arrived: Arrived) -> Memory | Remote:
         source, place = await self._file(origin, url, arrived)
         head = await source.read(0, _HEAD)
+        if _is_page(head):
+            raise _Page(place)
         if hls.is_playlist(head):
             text = await _text(source, hls.TEXT_BYTES)
             stream = await hls.stream(origin, place, text, self._largest)
         elif dash.is_manifest(head):
             text = await _text(source, dash.TEXT_BYTES)
             stream = await dash.stream(place, text, self._largest)
-        elif _is_page(head):
-            raise PageUrl("The URL leads to a page, not to a video.")
         else:
             return source
         if stream.single is not None:
             return (await self._file(origin, stream.single, arrived))[0]
         return await join(origin, stream, self._largest, arrived)
 
-    async def _file(self, origin: Origin, url: Url, arrived: Arrived) -> tuple[Source, Url]:
+    async def _file(
+        self, origin: Origin, url: Url, arrived: Arrived
+    ) -> tuple[Memory | Remote, Url]:
         """What lies there, and where redirects led to."""
         async with origin.get(url, {"Range": f"bytes=0-{BLOCK - 1}"}) as answer:
             if answer.status == 206 and answer.span is not None:
@@ -88,14 +146,14 @@ class Fetcher:
             if answer.status == 200:
                 return await self._whole(answer, origin, arrived), answer.url
             if answer.status != 206:
-                raise _refused(answer)
+                raise _Refused(answer)
         # A part of a whole of unknown size is of no use.
         async with origin.get(url) as answer:
             if answer.status != 200:
-                raise _refused(answer)
+                raise _Refused(answer)
             return await self._whole(answer, origin, arrived), answer.url
 
-    async def _whole(self, answer: Answer, origin: Origin, arrived: Arrived) -> Source:
+    async def _whole(self, answer: Answer, origin: Origin, arrived: Arrived) -> Memory:
         _require_identity(answer)
         if (answer.length or 0) > self._largest:
             raise self._too_large()
@@ -104,6 +162,9 @@ class Fetcher:
         async for chunk in answer.chunks():
             if data.tell() + len(chunk) > self._largest:
                 raise self._too_large()
+            if data.tell() < _HEAD and _is_page(data.getvalue() + chunk[:_HEAD]):
+                # It may have no end.
+                raise _Page(answer.url)
             arrived(len(chunk))
             data.write(chunk)
             digest.update(chunk)
@@ -128,6 +189,7 @@ class Remote:
         self._validator = answer.validator
         self._headers = {"If-Range": self._validator} if self._validator else {}
         self._arrived = arrived
+        self.notes: tuple[str, ...] = ()
         self._keep = -(-size // BLOCK) if size <= largest else _RECENT
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
@@ -144,11 +206,6 @@ class Remote:
     def fetched(self) -> int:
         """Bytes that the origin has sent."""
         return self._origin.fetched
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """None: a file is what it is."""
-        return ()
 
     @property
     def waited(self) -> float:
@@ -244,5 +301,11 @@ def _require_identity(answer: Answer) -> None:
         raise OriginFailed("The origin encodes the media, which it was asked not to.")
 
 
-def _refused(answer: Answer) -> OriginFailed:
-    return OriginFailed(f"The origin answers with status {answer.status}.")
+def _told(found: Found) -> str:
+    """For the report."""
+    text = f"The video was found on a page, by the reader for {found.site}"
+    if found.height:
+        text += f"; it is the rendition of {found.height} pixels' height"
+    if found.renditions > 1:
+        text += f", one of {found.renditions}" if found.height else f"; one of {found.renditions}"
+    return text + ("; the page shows others as well." if found.several else ".")

@@ -129,7 +129,64 @@ async def moved(request: Request, data: bytes) -> None:
     await request.head(302, Location="../ranges/" + request.target.split("/")[-1], Content_Length=0)
 
 
+@behaviour
+async def html(request: Request, data: bytes) -> None:
+    """What was stored is a page. It is given to browsers alone; those get a cookie with it."""
+    if not request.headers.get("user-agent", "").startswith("Mozilla/"):
+        await request.head(403, Content_Length=0)
+        return
+    await request.head(
+        200,
+        Content_Length=len(data),
+        Content_Type="text/html",
+        Set_Cookie="visited=yes; Path=/",
+    )
+    await request.send(data)
+
+
+@behaviour
+async def open_html(request: Request, data: bytes) -> None:
+    """A page for everybody."""
+    await request.head(200, Content_Length=len(data), Content_Type="text/html")
+    await request.send(data)
+
+
+@behaviour
+async def for_visitors(request: Request, data: bytes) -> None:
+    """A file for those who come from a page of this site."""
+    came_from = request.headers.get("referer", "").startswith(f"http://{HOST}:")
+    if came_from and "visited=yes" in request.headers.get("cookie", ""):
+        await ranges(request, data)
+    else:
+        await request.head(403, Content_Length=0)
+
+
 # What follows is no honest site.
+
+
+@behaviour
+async def endless_html(request: Request, data: bytes) -> None:
+    await request.head(200, Content_Type="text/html", Connection="close")
+    with contextlib.suppress(ConnectionError):
+        await request.send(b"<!doctype html><html>")
+        while True:
+            await request.send(b"<p>".ljust(CHUNK))
+
+
+@behaviour
+async def maze(request: Request, data: bytes) -> None:
+    """Each page leads to another page."""
+    name = request.target.split("/")[-1]
+    page = f'<!doctype html><html><meta http-equiv="refresh" content="0; url={name}x">'.encode()
+    await request.head(200, Content_Length=len(page), Content_Type="text/html")
+    await request.send(page)
+
+
+@behaviour
+async def silent_later(request: Request, data: bytes) -> None:
+    """A page that is shown once."""
+    seen[request.target] = seen.get(request.target, 0) + 1
+    await (open_html if seen[request.target] == 1 else silent)(request, data)
 
 
 @behaviour

@@ -1,0 +1,74 @@
+"""The requests that reading a page takes, sent for a process that cannot send any."""
+
+from __future__ import annotations
+
+from service.errors import OriginFailed, OriginSlow, UrlBlocked
+from service.sites import headers
+from service.sites.messages import Denied, Given, Wanted
+from service.sources.origin import Answer, Origin
+from service.sources.url import parse
+
+REQUESTS = 30
+ANSWER_BYTES = 8 * 2**20
+"""Of one answer."""
+ALL_BYTES = 24 * 2**20
+"""Of all answers."""
+_MEDIA_BYTES = 4096
+"""Of an answer that is media: enough to see what it is."""
+
+
+class _Excess(OriginFailed):
+    """The page takes more than any may."""
+
+
+class Errand:
+    """Sends the requests of one page by way of an origin, which guards and counts them."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._requests, self._left = REQUESTS, ALL_BYTES
+        self.refusal: UrlBlocked | OriginFailed | OriginSlow | None = None
+        """Why the last request that had no answer had none."""
+
+    async def send(self, wanted: Wanted, body: bytes) -> tuple[Given | Denied, bytes]:
+        """The answer. Raises ``OriginFailed`` where there have been too many or too long ones."""
+        self._requests -= 1
+        if self._requests < 0:
+            raise self._excess("requests")
+        kept = {name: text for name, text in wanted.headers.items() if headers.of_request(name)}
+        try:
+            async with self._origin.ask(
+                wanted.method, parse(wanted.url), kept, body or None
+            ) as answer:
+                data = await self._data(answer)
+                return Given(status=answer.status, headers=headers.of_answer(answer.pairs)), data
+        except _Excess:
+            raise
+        except (UrlBlocked, OriginFailed, OriginSlow) as error:
+            self.refusal = error
+            return Denied(), b""
+
+    async def _data(self, answer: Answer) -> bytes:
+        most = min(ANSWER_BYTES, self._left)
+        data = bytearray()
+        async for chunk in answer.chunks():
+            data += chunk
+            if _shows_media(answer) and len(data) >= _MEDIA_BYTES:
+                del data[_MEDIA_BYTES:]
+                break
+            if len(data) > most:
+                raise self._excess("bytes")
+        self._left -= len(data)
+        return bytes(data)
+
+    def _excess(self, what: str) -> _Excess:
+        self.refusal = error = _Excess(f"Reading the page takes more {what} than any may take.")
+        return error
+
+
+def _shows_media(answer: Answer) -> bool:
+    # Playlists have types of their own, and are read.
+    return answer.kind.startswith(("video/", "audio/")) or answer.kind in (
+        "application/octet-stream",
+        "application/mp4",
+    )

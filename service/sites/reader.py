@@ -1,0 +1,91 @@
+"""Where the video of a page is: what fetching uses of this package."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.util import find_spec
+
+from service.errors import OriginFailed, PageUrl, WorkerLost
+from service.settings import FetchSettings
+from service.sites import headers, process
+from service.sites.messages import Denied, Found, Given, Lost, Order, Ready, Wanted
+
+Send = Callable[[Wanted, bytes], Awaitable[tuple[Given | Denied, bytes]]]
+"""Sends one request of a page, without following redirects; see ``Errand.send``."""
+
+_TOGETHER = 4
+"""Pages read at the same time, each by a process that may hold half a gigabyte."""
+
+_log = logging.getLogger(__name__)
+
+
+class NoSite(PageUrl):
+    """No site that may be read has this page."""
+
+
+class PageReader:
+    """Reads pages of the sites that the settings name, each in a process of its own: pages share
+    neither cookies nor the addresses of memory, and none waits there with what another left."""
+
+    def __init__(self, sites: Sequence[str]) -> None:
+        self._sites = list(sites)
+        self._places = asyncio.Semaphore(_TOGETHER)
+        self._unknown: set[str] = set()
+        """Sites whose lack has been logged."""
+        self.layers: tuple[str, ...] = ()
+        """What confined the last process."""
+
+    @classmethod
+    def of(cls, settings: FetchSettings) -> PageReader | None:
+        """None where the settings name no site, or yt-dlp is not installed."""
+        return cls(settings.sites) if settings.sites and find_spec("yt_dlp") else None
+
+    async def find(self, pages: Sequence[str], send: Send) -> Found:
+        """Where the video is of the page that is known by these URLs.
+
+        Raises ``NoSite``, ``PageUrl`` where the page shows no video, ``OriginFailed`` where its
+        site gives none out, ``TooSlow``, ``WorkerLost`` and what ``send`` raises. However it ends,
+        no process is left.
+        """
+        async with self._places:
+            with process.running() as worker:
+                order = Order(parent=os.getpid(), pages=list(pages), sites=self._sites)
+                await worker.send(order.model_dump_json())
+                while True:
+                    word, body = await worker.receive()
+                    match word:
+                        case Ready():
+                            self._started(word)
+                        case Wanted():
+                            answer, data = await send(word, body)
+                            await worker.send(answer.model_dump_json(), data)
+                        case Found(site=site, headers=wanted) if site in self._sites:
+                            proper = {n: v for n, v in wanted.items() if headers.of_media(n)}
+                            return word.model_copy(update={"headers": proper})
+                        case Lost(reason=reason):
+                            raise _lost(reason)
+                        case _:
+                            raise WorkerLost("The process that read the page went astray.")
+
+    def _started(self, ready: Ready) -> None:
+        self.layers = tuple(ready.layers)
+        unknown = set(ready.unknown) & set(self._sites) - self._unknown
+        if unknown:
+            self._unknown |= unknown
+            fields = {"sites": sorted(unknown)}
+            _log.warning("yt-dlp knows no such sites", extra={"fields": fields})
+
+
+def _lost(reason: str) -> PageUrl | OriginFailed:
+    match reason:
+        case "no_site":
+            return NoSite("The URL leads to a page, which is of none of the sites read here.")
+        case "no_video":
+            return PageUrl("The URL leads to a page that shows no video.")
+    return OriginFailed(
+        "The page's site gives no video out: it may be private, gone, encrypted, for members or "
+        "some countries alone, or the site has changed."
+    )

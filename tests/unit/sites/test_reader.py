@@ -1,0 +1,228 @@
+"""Pages are read by yt-dlp, in a process that can do nothing but ask."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+
+import pytest
+
+from service.errors import OriginFailed, PageUrl, ServiceError, TooSlow, WorkerLost
+from service.settings import SITES, FetchSettings
+from service.sites import process
+from service.sites.messages import Denied, Found, Given, Wanted
+from service.sites.reader import NoSite, PageReader
+from tests.unit.sandbox.processes import children_of, descriptors
+from tests.unit.sites import canned, captive
+from tests.unit.sites.canned import Web, answer
+
+LAYERS = {"memory", "processor", "files", "descriptors", "seccomp"}
+
+
+async def found(page: str, web: Web, *sites: str) -> Found:
+    return await PageReader(sites or SITES).find([page], web.send)
+
+
+async def test_a_reddit_post_leads_to_its_best_file() -> None:
+    web = Web(canned.reddit(240, 720, 1080))
+    video = await found(canned.REDDIT_PAGE, web)
+    assert video.url == "https://v.redd.it/xyz/DASH_1080.mp4"
+    assert (video.site, video.height, video.several) == ("Reddit", 1080, False)
+    assert video.renditions > 1
+    assert canned.REDDIT_DATA in web.urls
+
+
+async def test_more_than_1080_lines_are_taken_only_where_there_is_nothing_else() -> None:
+    smaller = await found(canned.REDDIT_PAGE, Web(canned.reddit(2160, 1080, fallback=720)))
+    assert smaller.height == 1080
+    larger = await found(canned.REDDIT_PAGE, Web(canned.reddit(2160, fallback=1440)))
+    assert larger.height == 1440
+
+
+async def test_a_file_is_better_than_a_list_of_pieces() -> None:
+    video = await found(canned.REDDIT_PAGE, Web(canned.reddit(fallback=480)))
+    assert video.url == "https://v.redd.it/xyz/DASH_480.mp4?source=fallback"
+
+
+async def test_a_session_of_the_site_is_kept_while_the_page_is_read() -> None:
+    web = Web(canned.reddit(720))
+    await found(canned.REDDIT_PAGE, web)
+    at_data = next(each for each in web.asked if each.url == canned.REDDIT_DATA)
+    assert "loid=x" in at_data.headers["Cookie"]
+    elsewhere = [each for each in web.asked if "redd.it" in each.url]
+    assert elsewhere
+    assert not [each for each in elsewhere if "Cookie" in each.headers]
+
+
+async def test_bilibili_gives_a_file_without_sound_for_who_names_the_page() -> None:
+    video = await found(canned.BILIBILI_PAGE, Web(canned.BILIBILI))
+    assert video.url == "https://cdn.bilivideo.example/upgcxcode/2-1080.m4s?e=x"
+    assert video.headers["Referer"] == canned.BILIBILI_PAGE
+    assert (video.site, video.height, video.renditions) == ("BiliBili", 1080, 3)
+
+
+async def test_youtube_is_read_without_running_its_scripts() -> None:
+    video = await found(canned.YOUTUBE_PAGE, Web(canned.YOUTUBE))
+    assert "itag=137" in video.url
+    assert (video.site, video.height) == ("Youtube", 1080)
+
+
+async def test_a_post_that_links_to_another_site_leads_there_if_that_is_read() -> None:
+    post = canned.reddit_post(url=canned.YOUTUBE_PAGE)
+    answers = {**canned.REDDIT_SESSION, canned.REDDIT_DATA: post, **canned.YOUTUBE}
+    video = await found(canned.REDDIT_PAGE, Web(answers))
+    assert video.site == "Youtube"
+    web = Web(answers)
+    with pytest.raises(NoSite):
+        await found(canned.REDDIT_PAGE, web, "Reddit", "BiliBili")
+    assert not [each for each in web.urls if "youtube" in each]
+
+
+async def test_of_several_videos_the_first_is_taken_which_is_said() -> None:
+    media = {
+        name: {"id": name, "e": "RedditVideo", "hlsUrl": f"https://v.redd.it/{name}/a.m3u8"}
+        for name in ("one", "two")
+    }
+    post = canned.reddit_post(url=canned.REDDIT_PAGE, media_metadata=media)
+    hls = canned.reddit()["https://v.redd.it/xyz/HLSPlaylist.m3u8"]
+    web = Web({**canned.REDDIT_SESSION, canned.REDDIT_DATA: post, "https://v.redd.it/": hls})
+    video = await found(canned.REDDIT_PAGE, web)
+    assert video.url == "https://v.redd.it/one/HLS_720.m3u8"
+    assert video.several
+
+
+@pytest.mark.parametrize("page", ["https://vimeo.com/1", "https://a.example/", "ytsearch:x", "x"])
+async def test_a_page_of_no_site_that_is_read_is_not_asked_for(page: str) -> None:
+    web = Web({})
+    with pytest.raises(NoSite):
+        await found(page, web, "Reddit", "Youtube")
+    assert not web.asked
+
+
+async def test_a_page_may_be_known_by_where_it_was_moved_to() -> None:
+    web = Web(canned.BILIBILI)
+    video = await PageReader(SITES).find(["https://b23.example/x", canned.BILIBILI_PAGE], web.send)
+    assert video.site == "BiliBili"
+
+
+@pytest.mark.parametrize(
+    "post",
+    [
+        answer({"error": 403, "reason": "private"}, status=403),
+        answer("<html>log in", status=403),
+        answer([{"data": {"children": []}}]),
+        answer("[" * 100_000, "application/json"),
+        canned.reddit_post(url="https://v.redd.it/xyz"),
+        (Denied(), b""),
+    ],
+    ids=["private", "login", "changed", "deep", "processing", "denied"],
+)
+async def test_what_a_site_does_not_give_out_is_told_in_our_own_words(post: object) -> None:
+    with pytest.raises(OriginFailed) as raised:
+        await found(canned.REDDIT_PAGE, Web({**canned.REDDIT_SESSION, canned.REDDIT_DATA: post}))
+    assert "reddit" not in raised.value.detail.lower()
+
+
+async def test_a_page_without_a_video_is_a_page() -> None:
+    web = Web({"http://a.example/": answer("<!doctype html><html>nothing")})
+    with pytest.raises(PageUrl) as raised:
+        await found("http://a.example/", web, "Generic")
+    assert not isinstance(raised.value, NoSite)
+
+
+async def test_redirects_are_asked_for_one_by_one_and_secrets_stay_with_their_host() -> None:
+    def move(wanted: Wanted) -> tuple[Given, bytes]:
+        return answer("", status=302, Location="http://b.example/page", Set_Cookie="a=1")
+
+    page = answer('<html><video src="/v.mp4"></video>')
+    web = Web({"http://a.example/": move, "http://b.example/": page})
+    video = await found("http://a.example/", web, "Generic", "HTML5MediaEmbed")
+    assert video.url == "http://b.example/v.mp4"
+    assert web.urls[:2] == ["http://a.example/", "http://b.example/page"]
+    assert "Cookie" not in web.asked[1].headers
+
+
+async def test_nobody_follows_redirects_for_ever() -> None:
+    web = Web({"http://a.example/": lambda _: answer("", status=302, Location="/again")})
+    with pytest.raises(OriginFailed):
+        await found("http://a.example/", web, "Generic")
+    assert len(web.asked) <= 6
+
+
+async def test_a_process_that_reads_is_confined_and_starts_with_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CANARY", "secret")
+    monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
+    kept = os.open("/dev/zero", os.O_RDONLY)
+    os.set_inheritable(kept, True)
+    web = Web({"http://a.example/": (Denied(), b"")})
+    reader = PageReader(["Reddit"])
+    with pytest.raises(OriginFailed):
+        await reader.find(["all"], web.send)
+    os.close(kept)
+    outcomes = {each.headers["X-Name"]: each.headers["X-Outcome"] for each in web.asked}
+    refused = ("PermissionError", "OSError", "gaierror", "MemoryError", "BlockingIOError")
+    assert outcomes.pop("descriptors") == "[]"
+    assert "CANARY" not in outcomes["environment"]
+    assert "HOME" not in outcomes.pop("environment")
+    assert outcomes.pop("import") in ("ModuleNotFoundError", *refused)
+    assert outcomes
+    assert {name: how for name, how in outcomes.items() if how not in refused} == {}
+    assert not captive.CANARY.exists()
+    assert set(reader.layers) >= LAYERS
+
+
+@pytest.mark.parametrize(
+    ("deed", "error"),
+    [
+        ("crash", WorkerLost),
+        ("spin", TooSlow),
+        ("babble", WorkerLost),
+        ("long head", WorkerLost),
+        ("long body", WorkerLost),
+        ("hang up", WorkerLost),
+        ("another site", WorkerLost),
+    ],
+)
+async def test_a_process_that_was_taken_over_fails_its_page_and_is_gone(
+    monkeypatch: pytest.MonkeyPatch, deed: str, error: type[ServiceError]
+) -> None:
+    monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
+    before = descriptors()
+    with pytest.raises(error):
+        await PageReader(["Reddit"]).find([deed], Web({}).send)
+    assert descriptors() == before
+    assert not children_of(os.getpid())
+
+
+async def test_headers_that_no_page_may_set_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
+    video = await PageReader(["Reddit"]).find(["improper headers"], Web({}).send)
+    assert video.headers == {"Referer": "r"}
+
+
+async def test_who_gives_up_leaves_no_process_and_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
+    before = descriptors()
+    reading = asyncio.create_task(PageReader(["Reddit"]).find(["wait"], Web({}).send))
+    await asyncio.sleep(1.5)
+    assert len(children_of(os.getpid())) == 1
+    began = time.monotonic()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert time.monotonic() - began < 1
+    assert not children_of(os.getpid())
+    assert descriptors() == before
+
+
+def test_without_yt_dlp_or_sites_there_is_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PageReader.of(FetchSettings()) is not None
+    assert PageReader.of(FetchSettings(sites=[])) is None
+    monkeypatch.setitem(sys.modules, "yt_dlp", None)
+    assert PageReader.of(FetchSettings()) is None
