@@ -12,13 +12,24 @@ from pydantic.json_schema import models_json_schema
 
 from service import __version__
 from service.admission import Admission
-from service.api import detections, docs, health, jobs, limits, models, problems, scrape
+from service.api import (
+    detections,
+    docs,
+    evaluations,
+    health,
+    jobs,
+    limits,
+    models,
+    problems,
+    scrape,
+)
 from service.api.access import Access
 from service.api.body import Link
 from service.api.caller import require_key
 from service.api.catch import Catch
 from service.api.events import StreamedEvent
 from service.api.guard import Guard
+from service.api.lines import EvaluationEvent
 from service.api.linger import Linger
 from service.api.outside import Outside
 from service.api.prefix import Prefix
@@ -82,6 +93,8 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
 
     taking = detections.Detections(engine, look, admission, held, metrics, settings, outside)
     app.include_router(detections.router(taking), dependencies=[Depends(ready), known])
+    judging = evaluations.Evaluations(engine, look, admission, metrics, settings, outside.fetcher)
+    app.include_router(evaluations.router(judging), dependencies=[Depends(ready), known])
     app.include_router(jobs.router(held, settings.server.heartbeat_seconds), dependencies=[known])
     app.include_router(models.router(look), dependencies=[known])
     app.include_router(limits.router(settings.limits), dependencies=[known])
@@ -172,6 +185,7 @@ def _parts() -> dict[str, Any]:
         [
             (problems.Problem, "serialization"),
             (StreamedEvent, "serialization"),
+            (EvaluationEvent, "serialization"),
             (Link, "validation"),
         ],
         ref_template="#/components/schemas/{model}",

@@ -125,7 +125,7 @@ class Assembler:
             box=_box(scoring.middle_box(clips)),
             parts=self._parts(findings, track, clips, scoring.mean),
             clips=tuple(self._clip(clip) for clip in clips)
-            if self._options.detail == "full"
+            if self._options.detail != "summary"
             else None,
             cam_png=_png(np.mean(maps, axis=0)) if maps else None,
         )

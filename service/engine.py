@@ -14,7 +14,7 @@ from service.classifier.contract import ModelContract
 from service.report import Report, Segment
 from service.sources.source import Source
 
-Detail = Literal["summary", "full"]
+Detail = Literal["summary", "clips", "full"]
 Rule = Literal["max", "mean"]
 
 

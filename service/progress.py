@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
@@ -49,5 +50,18 @@ def download_bar(console: Console) -> Iterator[Callable[[int, int | None], None]
 
         def show(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def counting_bar(console: Console, noun: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar over so many things; feed it how many are done."""
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(noun), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(noun, total=total)
+
+        def show(done: int) -> None:
+            bar.update(task, completed=done)
 
         yield show

@@ -69,7 +69,7 @@ class Segment(_Part):
     parts: tuple[PartScore, ...] | None = None
     """Only of ensembles: each member's own score."""
     clips: tuple[ClipScore, ...] | None = None
-    """Only with ``detail=full``."""
+    """Only with ``detail=clips`` and ``detail=full``."""
     cam_png: str | None = None
     """Only with ``explain=true`` and of models that have one: the class activation map, base64
     PNG, 8-bit grey; black is

@@ -207,6 +207,17 @@ class FetchSettings(BaseModel):
     )
 
 
+class EvaluationSettings(BaseModel):
+    """Lists of videos that are scored in one request."""
+
+    items: int = Field(1000, gt=0, description="Videos of one list, at most")
+    bytes: int = Field(2 * 2**20, gt=0, description="Size of one list, at most")
+    concurrency: int = Field(2, gt=0, description="Videos of one list that are scored at a time")
+    running: int = Field(
+        2, gt=0, description="Lists at the same time, one of each caller, before 429"
+    )
+
+
 class WebhookSettings(BaseModel):
     """Calls at the end of jobs."""
 
@@ -258,6 +269,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     jobs: JobSettings = JobSettings()
     fetch: FetchSettings = FetchSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     receipt: ReceiptSettings = ReceiptSettings()
     webhook: WebhookSettings = WebhookSettings()
     server: ServerSettings = ServerSettings()

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from model_export.evaluation.methods import OPEN, TRAINED
 from model_export.evaluation.results import Result
+from service.evaluation import papers as table_six
 
 PUBLISHED = Path(__file__).parent / "published"
 
@@ -66,14 +67,14 @@ class PaperTable:
 
     name: str
     title: str
-    file: str
+    file: Path
     keys: tuple[str, ...]
     setting: Callable[[Row, str], Setting]
     remark: str = ""
 
     def rows(self) -> list[Row]:
         """The figures as printed."""
-        with (PUBLISHED / self.file).open(newline="") as file:
+        with self.file.open(newline="") as file:
             return list(csv.DictReader(file))
 
 
@@ -107,35 +108,35 @@ TABLES: Mapping[str, PaperTable] = MappingProxyType(
             PaperTable(
                 "www21-table3",
                 "In-domain attacks (Table 3, WWW '21)",
-                "www21_table3_in_domain_f1.csv",
+                PUBLISHED / "www21_table3_in_domain_f1.csv",
                 (METHOD,),
                 lambda row, column: _single(column, column),
             ),
             PaperTable(
                 "www21-table4",
                 "Out-of-domain attacks, trained on F2F (Table 4, WWW '21)",
-                "www21_table4_out_of_domain_trained_on_F2F_f1.csv",
+                PUBLISHED / "www21_table4_out_of_domain_trained_on_F2F_f1.csv",
                 (METHOD,),
                 lambda row, column: _single("F2F", column),
             ),
             PaperTable(
                 "www21-table5-merge",
                 "Merge of FS, DF, DFD, F2F, NT (Table 5, WWW '21)",
-                "www21_table5_merge_f1.csv",
+                PUBLISHED / "www21_table5_merge_f1.csv",
                 (METHOD,),
                 lambda row, column: _merge(column),
             ),
             PaperTable(
                 "www21-table5-transfer",
                 "Transfer from FS to DF, DFD, F2F, NT (Table 5, WWW '21)",
-                "www21_table5_transfer_from_FS_f1.csv",
+                PUBLISHED / "www21_table5_transfer_from_FS_f1.csv",
                 (METHOD,),
                 lambda row, column: _transfer("FS", "DF+DFD+F2F+NT", column),
             ),
             PaperTable(
                 "www21-table6",
                 "Open-domain attacks, DFW (Table 6, WWW '21)",
-                "www21_table6_open_domain_DFW_f1.csv",
+                table_six.FILE,
                 (METHOD,),
                 lambda row, column: _OPEN_DOMAIN[column],
                 f"Ours under 'best restricted grid search' is of that half of {OPEN}'s people on "
@@ -145,14 +146,14 @@ TABLES: Mapping[str, PaperTable] = MappingProxyType(
             PaperTable(
                 "arxiv20-table2",
                 "Base and zero-shot (Table 2, Tariq et al. 2020)",
-                "arxiv20_table2_base_and_zero_shot_f1.csv",
+                PUBLISHED / "arxiv20_table2_base_and_zero_shot_f1.csv",
                 ("trained_on", METHOD),
                 lambda row, column: _single(row["trained_on"], column),
             ),
             PaperTable(
                 "arxiv20-table3",
                 "Transfer (Table 3, Tariq et al. 2020)",
-                "arxiv20_table3_transfer_f1.csv",
+                PUBLISHED / "arxiv20_table3_transfer_f1.csv",
                 ("source", "target", METHOD),
                 lambda row, column: _transfer(row["source"], row["target"], column),
             ),

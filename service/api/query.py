@@ -25,7 +25,9 @@ class DetectionQuery(BaseModel):
         "`paper`: 80 frames; `auto`: `full` for short videos, then an even stride",
         examples=["auto", "full", "paper", "stride=0.5"],
     )
-    detail: Detail = Field("summary", description="`full` adds every clip and every frame's box")
+    detail: Detail = Field(
+        "summary", description="`clips` adds every clip, `full` every frame's box as well"
+    )
     explain: bool = Field(False, description="Add a class activation map to each segment")
     start: float | None = Field(
         None, ge=0, le=_LONGEST, description="Seconds from which on the video is looked at"
@@ -66,9 +68,14 @@ class DetectionQuery(BaseModel):
         """
         if self.end is not None and self.end <= (self.start or 0.0):
             raise MalformedRequest("The query parameter 'end' is wrong: it must be after 'start'.")
-        if self.model is not None and self.model not in _names(state):
-            raise UnknownModel("No model of this name is served; /v1/models lists them.")
+        require_served(self.model, state)
         return DetectionOptions(**self.model_dump(exclude={"receipt", "callback"}))
+
+
+def require_served(model: str | None, state: Readiness) -> None:
+    """Raise ``UnknownModel`` for a name that no served model or ensemble has."""
+    if model is not None and model not in _names(state):
+        raise UnknownModel("No model of this name is served; /v1/models lists them.")
 
 
 def _names(state: Readiness) -> set[str]:

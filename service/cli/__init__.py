@@ -10,6 +10,7 @@ import typer
 
 from service import __version__
 from service.cli.detectors import fetch_detector
+from service.cli.evaluating import evaluate_list
 from service.cli.keys import key
 from service.cli.receipts import receipt_key, verify
 from service.cli.scoring import demo, score
@@ -46,6 +47,7 @@ def main(
 app.command()(serve)
 app.command()(score)
 app.command()(demo)
+app.command("evaluate")(evaluate_list)
 app.command("fetch-detector")(fetch_detector)
 app.command("receipt-key")(receipt_key)
 app.command()(verify)

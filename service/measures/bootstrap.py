@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from service.measures.table import ScoreTable
 
@@ -65,6 +63,9 @@ def units(table: ScoreTable) -> Units:
 
 def _connected(of_row: NDArray[np.intp], people: int) -> tuple[int, NDArray[np.intp]]:
     """How many groups, and the group of each person: first in a row means connected to the rest."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     known = of_row < people
     first = np.broadcast_to(of_row[:, :1], of_row.shape)[known]
     links = coo_array((np.ones(len(first)), (first, of_row[known])), shape=(people, people))

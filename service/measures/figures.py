@@ -9,15 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    average_precision_score,
-    balanced_accuracy_score,
-    f1_score,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-    roc_curve,
-)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -33,6 +24,16 @@ BINS = 10
 
 def figures(fake: Bools, score: Floats, threshold: float) -> dict[str, float | None]:
     """Every figure of rows (N,); None where it has no meaning."""
+    # Here, because a service that never evaluates need not hold it.
+    from sklearn.metrics import (
+        average_precision_score,
+        balanced_accuracy_score,
+        f1_score,
+        precision_score,
+        recall_score,
+        roc_auc_score,
+    )
+
     called = score >= threshold
     values: dict[str, float | None] = dict.fromkeys(FIGURES)
     if fake.any():
@@ -61,6 +62,8 @@ def calibration_error(fake: Bools, score: Floats) -> float:
 def equal_error_rate(fake: Bools, score: Floats) -> float:
     """Where the ROC curve, its points joined by straight lines, has as many misses as false
     alarms."""
+    from sklearn.metrics import roc_curve
+
     false_alarms, recall, _ = roc_curve(fake, score, drop_intermediate=False)
     return float(np.interp(0, false_alarms + recall - 1, false_alarms))
 

@@ -17,7 +17,7 @@ from service.scoring import calibrate as calibrated_score
 NO_FAKE = "no forged videos: nothing to recall"
 NO_REAL = "forged videos only: of one class only recall means something"
 NOTHING_CALLED = "nothing was called fake"
-ONE_PERSON = "one person only: no interval"
+ONE_PERSON = "one person or group only: no interval"
 NO_DRAW = "no draw of people held both kinds: no interval"
 
 

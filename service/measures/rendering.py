@@ -1,4 +1,4 @@
-"""Tables of text as Markdown, CSV and LaTeX."""
+"""Tables of text as Markdown, CSV, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from types import MappingProxyType
 
 from service.measures.metrics import Estimate, spread
@@ -52,6 +53,20 @@ def markdown(table: Table) -> str:
     rule = line(tuple("---" for _ in table.columns))
     body = [line(table.columns), rule, *map(line, table.rows)]
     return "\n".join([f"**{table.title}**", "", *body, "", *(f"{n}\n" for n in table.notes)])
+
+
+def hypertext(table: Table) -> str:
+    """A ``table`` element and its notes; whatever stands in it is text, never markup."""
+
+    def line(cells: tuple[str, ...], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "".join(line(row, "td") for row in table.rows)
+    notes = "".join(f"<small>{escape(note)}</small>" for note in table.notes)
+    return (
+        f"<table><caption>{escape(table.title)}</caption>"
+        f"<thead>{line(table.columns, 'th')}</thead><tbody>{body}</tbody></table>{notes}"
+    )
 
 
 def comma_separated(table: Table) -> str:

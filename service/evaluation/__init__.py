@@ -1,0 +1,1 @@
+"""How good the service's verdicts are on a labelled list of videos."""

@@ -1,0 +1,85 @@
+"""The rows of an evaluation on disk: JSON lines, each written as soon as it is known."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from service.evaluation.rows import ItemRow
+
+
+class JournalError(Exception):
+    """The file cannot be used; the message names it and says what to do."""
+
+
+class Journal:
+    """A file that begins with what the rows are of (``about``) and goes on with rows."""
+
+    def __init__(self, path: Path, rows: list[ItemRow], descriptor: int) -> None:
+        self.rows = rows
+        """What was there already."""
+        self._path, self._descriptor = path, descriptor
+
+    def append(self, row: ItemRow) -> None:
+        """Write one more. Raises ``JournalError``."""
+        self._write(row.model_dump_json().encode() + b"\n")
+
+    def _write(self, line: bytes) -> None:
+        try:
+            # One call, so that a process that is killed leaves a torn line at the end at worst.
+            if os.write(self._descriptor, line) != len(line):
+                raise OSError(28, "No space left on device")
+        except OSError as error:
+            raise JournalError(f"{self._path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def open_journal(path: Path, about: Mapping[str, str], *, again: bool = False) -> Iterator[Journal]:
+    """The journal of such an evaluation, new or taken up; with ``again`` without its errors, so
+    that those are tried once more.
+
+    Raises ``JournalError`` for one of another list or other options, or that cannot be written.
+    """
+    rows = _read(path, about) if path.exists() else []
+    if again:
+        rows = [row for row in rows if row.status != "error"]
+    try:
+        # Written anew: this drops a torn line and what is to be tried again.
+        part = path.with_name(f".{path.name}.part")
+        lines = [json.dumps(dict(about)), *(row.model_dump_json() for row in rows)]
+        part.write_text("".join(f"{line}\n" for line in lines))
+        part.replace(path)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    except OSError as error:
+        raise JournalError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        yield Journal(path, rows, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path, about: Mapping[str, str]) -> list[ItemRow]:
+    try:
+        head, *lines = path.read_text().split("\n")
+        found = json.loads(head)
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} is no journal of an evaluation") from error
+    if found != dict(about):
+        names = sorted(name for name in about if found.get(name) != about[name])
+        raise JournalError(
+            f"{path} is of another evaluation ({', '.join(names)}): name another folder"
+        )
+    rows = []
+    for number, line in enumerate(lines, 2):
+        try:
+            rows.append(ItemRow.model_validate_json(line))
+        except ValidationError as error:
+            if number < len(lines) + 1:
+                raise JournalError(f"{path}, line {number}: this is no row") from error
+            # The last line is empty, or torn: its video is looked at again.
+    return rows

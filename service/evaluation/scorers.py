@@ -1,0 +1,63 @@
+"""Who gives the reports that an evaluation is of: an engine of this process, or a server."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from service.engine import DetectionOptions, Engine, Finished
+from service.errors import MalformedRequest, TooLarge
+from service.evaluation.manifest import Item
+from service.report import Report
+from service.sources.remote import Fetcher
+from service.sources.source import Memory, Source
+
+
+class EngineScorer:
+    """Scores with an engine of this process. ``folder`` is where relative paths start."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        fetcher: Fetcher,
+        options: DetectionOptions,
+        folder: Path,
+        largest: int,
+    ) -> None:
+        self._engine, self._fetcher = engine, fetcher
+        self._options = replace(options, detail="clips")
+        self._folder, self._largest = folder, largest
+
+    async def report(self, item: Item) -> Report:
+        """See ``Scorer``."""
+        async with await self._opened(item) as media:
+            return await report_of(self._engine, media, self._options)
+
+    async def _opened(self, item: Item) -> AbstractAsyncContextManager[Source]:
+        if item.url:
+            return self._fetcher.open(self._fetcher.checked(item.url))
+        data = await asyncio.to_thread(read_video, self._folder / item.path, self._largest)
+        return nullcontext(Memory(data))
+
+
+async def report_of(engine: Engine, media: Source, options: DetectionOptions) -> Report:
+    """The report alone. Raises ``ServiceError``."""
+    async for event in engine.detect(media, options):
+        if isinstance(event, Finished):
+            return event.report
+    raise RuntimeError("the engine ended without a report")
+
+
+def read_video(path: Path, largest: int) -> bytes:
+    """A file of at most ``largest`` bytes. Raises ``TooLarge``, and ``MalformedRequest`` where it
+    cannot be read."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
+    except (OSError, ValueError):
+        raise MalformedRequest("The list names a file that cannot be read.") from None
+    if len(data) > largest:
+        raise TooLarge(f"a video may have at most {largest} bytes")
+    return data
