@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import httpcore2
@@ -18,19 +17,13 @@ from httpcore2 import AnyIOBackend
 
 from service.settings import FetchSettings
 from service.sources.addresses import Address, public
+from service.sources.names import resolve
 from service.sources.url import Url, blocked
 
 # It writes URLs and addresses.
 logging.getLogger("httpcore2").setLevel(logging.CRITICAL)
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a name, best first, by the system's resolver. Raises ``OSError``."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 class Guard(httpcore2.AsyncNetworkBackend):
@@ -93,6 +86,9 @@ class Guard(httpcore2.AsyncNetworkBackend):
     async def _addresses(self, host: str, port: int) -> list[Address]:
         try:
             addresses = [ipaddress.ip_address(each) for each in await self._resolve(host, port)]
+        except TimeoutError:
+            # That many names are looked up says nothing of where this one leads.
+            raise
         except (OSError, UnicodeError, ValueError):
             raise blocked() from None
         if not all(map(self._allowed, addresses)):

@@ -16,7 +16,8 @@ from service.sites.errand import Errand
 from service.sites.messages import Found
 from service.sites.reader import NoSite, PageReader
 from service.sources import dash, hls
-from service.sources.guard import Guard, Resolve, resolve
+from service.sources.guard import Guard, Resolve
+from service.sources.names import resolve
 from service.sources.origin import Answer, Origin
 from service.sources.pieces import Arrived, join
 from service.sources.source import Memory, Source
