@@ -14,14 +14,12 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from service.errors import OriginFailed, OverLimits
+from service.sources.choice import LIVE_SECONDS, Choice, newest, rank
 from service.sources.pieces import MOST, Piece, Stream
 from service.sources.url import Url
 
 TEXT_BYTES = 2**20
 """Of one manifest."""
-LIVE_SECONDS = 60.0
-"""The window of a live stream that is taken: the newest."""
-_PIXELS = 1920 * 1088
 _LONGEST = 1e5
 """Seconds of a period that are believed."""
 _DURATION = re.compile(
@@ -117,18 +115,14 @@ class _Manifest:
 
     def _fitting(self, period: Element, largest: int) -> tuple[Piece, ...]:
         """Of the best representation that fits; where none does, of the smallest."""
-        fallback = None
+        choice = Choice(largest)
         for level in self._ranked(self._top.down(period)):
-            pieces = tuple(self._pieces(level, period))
-            seconds = sum(piece.seconds for piece in pieces)
-            size = seconds * int(level.attribute("bandwidth", "0")) / 8
-            if size <= largest:
-                return pieces
-            if fallback is None or size < fallback[0]:
-                fallback = size, pieces
-        if fallback is None:
+            pieces = Stream(tuple(self._pieces(level, period)))
+            if choice.settles(pieces, int(level.attribute("bandwidth", "0"))):
+                break
+        if choice.stream is None:
             raise OriginFailed("The manifest names no video.")
-        return fallback[1]
+        return choice.stream.pieces
 
     def _ranked(self, period: _Level) -> list[_Level]:
         """Representations of video, best first."""
@@ -142,12 +136,11 @@ class _Manifest:
         if any(_child(each, "ContentProtection") is not None for v in videos for each in v.chain):
             raise OriginFailed("The stream is encrypted.")
 
-        def rank(level: _Level) -> tuple[bool, int, int]:
-            pixels = int(level.attribute("width", "0")) * int(level.attribute("height", "0"))
-            fits = pixels <= _PIXELS
-            return fits, pixels if fits else -pixels, int(level.attribute("bandwidth", "0"))
+        def quality(level: _Level) -> tuple[bool, int, int]:
+            names = ("width", "height", "bandwidth")
+            return rank(*(int(level.attribute(name, "0")) for name in names))
 
-        return sorted(videos, key=rank, reverse=True)
+        return sorted(videos, key=quality, reverse=True)
 
     def _seconds(self, period: Element) -> float:
         text = period.get("duration") or self._root.get("mediaPresentationDuration") or ""
@@ -177,7 +170,8 @@ class _Manifest:
         else:
             entries = list(self._numbered(template, first, period))
         if self._live:
-            entries = _newest(entries, LIVE_SECONDS * template.timescale)
+            lengths = [length for _, _, length in entries]
+            entries = entries[newest(lengths, LIVE_SECONDS * template.timescale) :]
         for number, start, length in entries:
             place = level.base.join(_filled(media, level, number, start))
             yield Piece(place, length / template.timescale)
@@ -244,14 +238,6 @@ def _ranged(level: _Level, reference: str | None, span: str | None, seconds: flo
     if match is None or int(match[2]) < int(match[1]):
         raise ValueError("no range")
     return Piece(place, seconds, int(match[1]), int(match[2]) - int(match[1]) + 1)
-
-
-def _newest(entries: list[tuple[int, int, int]], length: float) -> list[tuple[int, int, int]]:
-    start, total = len(entries), 0
-    while start and (start == len(entries) or total + entries[start - 1][2] <= length):
-        start -= 1
-        total += entries[start][2]
-    return entries[start:]
 
 
 def _filled(template: str, level: _Level, number: int, start: int) -> str:

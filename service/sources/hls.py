@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from m3u8 import M3U8
-from m3u8.model import InitializationSection, Playlist, Segment
+from m3u8.model import InitializationSection, Key, Playlist, Segment
+from m3u8.protocol import ext_x_map
 
 from service.errors import OriginFailed, OverLimits
+from service.sources.choice import LIVE_SECONDS, Choice, newest, rank
+from service.sources.encryption import Lock
 from service.sources.origin import Origin
 from service.sources.pieces import MOST, Piece, Stream
 from service.sources.url import Url
@@ -18,13 +22,11 @@ TEXT_BYTES = 2**20
 """Of one playlist."""
 _PLAYLISTS = 4
 """Renditions that are looked at until one fits."""
-LIVE_SECONDS = 60.0
-"""The window of a live stream that is taken: the newest."""
-_PIXELS = 1920 * 1088
-"""Renditions with more are taken only where there are no others."""
 _LONGEST = 3600.0
 """Seconds of a segment that are believed."""
 _RANGE = re.compile(r"(\d{1,15})(?:@(\d{1,15}))?")
+_VECTOR = re.compile(r"0[xX]([0-9a-fA-F]{1,32})")
+_HEAD_KEYS = "head_keys"
 _VIDEO = ("avc", "hvc", "hev", "av01", "vp09", "dvh", "mp4v")
 
 
@@ -37,13 +39,13 @@ async def stream(origin: Origin, url: Url, text: bytes, largest: int) -> Stream:
     """The pieces of a playlist found at ``url``; of several renditions the best one whose announced
     rate fits ``largest`` bytes.
 
-    Raises ``OriginFailed`` for what is no playlist, is encrypted or leads to further lists,
-    ``OverLimits``, and what fetching raises.
+    Raises ``OriginFailed`` for what is no playlist, is encrypted otherwise than with AES-128 or
+    leads to further lists, ``OverLimits``, and what fetching raises.
     """
     playlist = await _parsed(text)
     if not playlist.is_variant:
         return _pieces(playlist, url)
-    fallback = None
+    choice = Choice(largest)
     for rendition in _ranked(playlist.playlists)[:_PLAYLISTS]:
         place = url.join(rendition.uri or "")
         async with origin.get(place) as answer:
@@ -52,49 +54,49 @@ async def stream(origin: Origin, url: Url, text: bytes, largest: int) -> Stream:
             inner, place = await _parsed(await answer.body(TEXT_BYTES)), answer.url
         if inner.is_variant:
             raise OriginFailed("A playlist of renditions leads to another one.")
-        found = _pieces(inner, place)
-        size = found.seconds * (rendition.stream_info.bandwidth or 0) / 8
-        if size <= largest:
-            return found
-        if fallback is None or size < fallback[0]:
-            fallback = size, found
-    if fallback is None:
+        if choice.settles(_pieces(inner, place), rendition.stream_info.bandwidth or 0):
+            break
+    if choice.stream is None:
         raise OriginFailed("The playlist names no rendition with video.")
-    return fallback[1]
+    return choice.stream
 
 
 async def _parsed(text: bytes) -> M3U8:
     if not is_playlist(text):
         raise _unreadable()
     try:
-        return await asyncio.to_thread(M3U8, text.decode("utf-8-sig"))
+        content = text.decode("utf-8-sig")
+        return await asyncio.to_thread(M3U8, content, custom_tags_parser=_note_key)
     # It raises whatever its conversions raise.
     except Exception:
         raise _unreadable() from None
 
 
+def _note_key(line: str, number: int, data: dict[str, Any], state: dict[str, Any]) -> bool:
+    """The parser forgets which key was in force where a head was named."""
+    if line.startswith(ext_x_map):
+        data.setdefault(_HEAD_KEYS, []).append(state.get("current_key"))
+    return False
+
+
 def _ranked(playlists: Iterable[Playlist]) -> list[Playlist]:
     """Those with video, best first."""
 
-    def rank(each: Playlist) -> tuple[bool, int, int]:
+    def quality(each: Playlist) -> tuple[bool, int, int]:
         width, height = each.stream_info.resolution or (0, 0)
-        pixels = width * height
-        fits = pixels <= _PIXELS
-        return fits, pixels if fits else -pixels, each.stream_info.bandwidth or 0
+        return rank(width, height, each.stream_info.bandwidth or 0)
 
     def shows(each: Playlist) -> bool:
         codecs = (each.stream_info.codecs or "").lower()
         return bool(each.stream_info.resolution) or not codecs or any(c in codecs for c in _VIDEO)
 
-    return sorted(filter(shows, playlists), key=rank, reverse=True)
+    return sorted(filter(shows, playlists), key=quality, reverse=True)
 
 
 def _pieces(playlist: M3U8, url: Url) -> Stream:
     segments = list(playlist.segments)
     if len(segments) > MOST:
         raise OverLimits(f"A video may come in at most {MOST} pieces.")
-    if any(each.key is not None and each.key.method != "NONE" for each in segments):
-        raise OriginFailed("The stream is encrypted.")
     notes = []
     runs = list(_runs(segments))
     longest = max(runs, key=_seconds, default=[])
@@ -109,16 +111,12 @@ def _pieces(playlist: M3U8, url: Url) -> Stream:
             f"The stream is live: its last {_seconds(longest):.0f} of {whole:.0f} seconds were "
             "looked at."
         )
-    return Stream(tuple(_with_head(longest, url)), tuple(notes))
+    return Stream(tuple(_with_head(longest, url, playlist.data)), tuple(notes))
 
 
 def _newest(run: list[Segment]) -> list[Segment]:
     """The window of a live stream."""
-    start, seconds = len(run), 0.0
-    while start and (start == len(run) or seconds + _duration(run[start - 1]) <= LIVE_SECONDS):
-        start -= 1
-        seconds += _duration(run[start])
-    return run[start:]
+    return run[newest([_duration(each) for each in run], LIVE_SECONDS) :]
 
 
 def _runs(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
@@ -138,20 +136,46 @@ def _head(segment: Segment) -> tuple[str | None, str | None] | None:
     return None if section is None else (section.uri, section.byterange)
 
 
-def _with_head(run: list[Segment], url: Url) -> Iterator[Piece]:
+def _with_head(run: list[Segment], url: Url, data: dict[str, Any]) -> Iterator[Piece]:
     if not run:
         return
     section = run[0].init_section
     if section is not None:
         offset, length = _span(section.byterange, 0)
-        yield Piece(url.join(section.uri or ""), 0.0, offset, length)
+        lock = _lock(_key_of(section, data), url, None)
+        yield Piece(url.join(section.uri or ""), 0.0, offset, length, lock)
     end, last = 0, None
     for segment in run:
         place = url.join(segment.uri or "")
         # A range without an offset goes on where the one before ended.
         offset, length = _span(segment.byterange, end if place == last else 0)
         end, last = offset + (length or 0), place
-        yield Piece(place, _duration(segment), offset, length)
+        lock = _lock(segment.key, url, segment.media_sequence)
+        yield Piece(place, _duration(segment), offset, length, lock)
+
+
+def _key_of(section: InitializationSection, data: dict[str, Any]) -> Key | None:
+    """The key that was in force where a head was named first."""
+    for named, key in zip(data["segment_map"], data[_HEAD_KEYS], strict=True):
+        if (named.get("uri"), named.get("byterange")) == (section.uri, section.byterange):
+            return Key(base_uri=None, **key) if key else None
+    raise _unreadable()
+
+
+def _lock(key: Key | None, url: Url, number: int | None) -> Lock | None:
+    """Of segment ``number``, which stands in for a vector that is not given; of a head it must
+    be."""
+    if key is None or key.method == "NONE":
+        return None
+    if key.method != "AES-128" or (key.keyformat or "identity") != "identity":
+        raise OriginFailed("The stream is encrypted in a way that is not read.")
+    given = _VECTOR.fullmatch(key.iv or "")
+    if given is None and (key.iv or number is None):
+        raise _unreadable()
+    vector = int(given[1], 16) if given else number or 0
+    if not 0 <= vector < 2**128:
+        raise _unreadable()
+    return Lock(url.join(key.uri or ""), vector.to_bytes(16, "big"))
 
 
 def _span(text: str | None, following: int) -> tuple[int, int | None]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from service.errors import OriginFailed, OverLimits, TooLarge
+from service.sources.encryption import Keys, Lock, decrypted
 from service.sources.origin import Answer, Origin
 from service.sources.source import Memory
 from service.sources.url import Url
@@ -21,12 +23,18 @@ Arrived = Callable[[int], None]
 @dataclass(frozen=True, slots=True)
 class Piece:
     """``length`` bytes from ``offset`` on of what a URL leads to; all of it where that is None.
-    ``seconds`` is what it is said to last."""
+    ``seconds`` is what it is said to last, ``lock`` what it is encrypted with."""
 
     url: Url
     seconds: float = 0.0
     offset: int = 0
     length: int | None = None
+    lock: Lock | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is what lies at the URL, as it lies there."""
+        return self.length is None and self.lock is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ class Stream:
     @property
     def single(self) -> Url | None:
         """The one file that is all of it, if there is one."""
-        whole = len(self.pieces) == 1 and self.pieces[0].length is None and not self.notes
+        whole = len(self.pieces) == 1 and self.pieces[0].is_file and not self.notes
         return self.pieces[0].url if whole else None
 
     @property
@@ -55,28 +63,40 @@ async def join(origin: Origin, stream: Stream, largest: int, arrived: Arrived) -
         raise OriginFailed("The playlist names no piece of video.")
     if len(stream.pieces) > MOST:
         raise OverLimits(f"A video may come in at most {MOST} pieces.")
-    data, digest = io.BytesIO(), hashlib.sha256()
+    data, digest, keys = io.BytesIO(), hashlib.sha256(), Keys(origin)
     for piece in stream.pieces:
-        headers = {}
-        if piece.length is not None:
-            headers["Range"] = f"bytes={piece.offset}-{piece.offset + piece.length - 1}"
-        async with origin.get(piece.url, headers) as answer:
-            _check(answer, piece)
-            received = 0
-            async for chunk in answer.chunks():
-                received += len(chunk)
-                if piece.length is not None and received > piece.length:
-                    raise OriginFailed("The origin sends more than it was asked for.")
+        async with aclosing(await _opened(origin, piece, keys)) as chunks:
+            async for chunk in chunks:
                 if data.tell() + len(chunk) > largest:
                     raise TooLarge(f"All pieces together are over the limit of {largest} bytes.")
                 arrived(len(chunk))
                 data.write(chunk)
                 digest.update(chunk)
-        if piece.length is not None and received < piece.length:
-            raise OriginFailed("The origin sends less than it was asked for.")
     if not data.tell():
         raise OriginFailed("The origin sends no byte.")
     return Memory(data.getvalue(), digest.hexdigest(), origin.waited, stream.notes)
+
+
+async def _opened(origin: Origin, piece: Piece, keys: Keys) -> AsyncGenerator[bytes, None]:
+    if piece.lock is None:
+        return _sent(origin, piece)
+    key = await keys.get(piece.lock.key)
+    return decrypted(_sent(origin, piece), key, piece.lock.vector)
+
+
+async def _sent(origin: Origin, piece: Piece) -> AsyncGenerator[bytes, None]:
+    headers, received = {}, 0
+    if piece.length is not None:
+        headers["Range"] = f"bytes={piece.offset}-{piece.offset + piece.length - 1}"
+    async with origin.get(piece.url, headers) as answer:
+        _check(answer, piece)
+        async for chunk in answer.chunks():
+            received += len(chunk)
+            if piece.length is not None and received > piece.length:
+                raise OriginFailed("The origin sends more than it was asked for.")
+            yield chunk
+    if piece.length is not None and received < piece.length:
+        raise OriginFailed("The origin sends less than it was asked for.")
 
 
 def _check(answer: Answer, piece: Piece) -> None:
