@@ -24,24 +24,29 @@ _LINK_BYTES = 64 * 2**10
 
 _BYTES = {"type": "string", "format": "binary", "minLength": 1}
 
-SCHEMA: dict[str, Any] = {
-    "required": True,
-    "description": "The video: the one part `file` of a form, the bytes themselves, or a link.",
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "properties": {"file": _BYTES},
-                "additionalProperties": False,
-            }
-        },
-        "video/*": {"schema": _BYTES},
-        "application/octet-stream": {"schema": _BYTES},
-        "application/json": {"schema": {"$ref": "#/components/schemas/Link"}},
+_VIDEO: dict[str, Any] = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": _BYTES},
+            "additionalProperties": False,
+        }
     },
+    "video/*": {"schema": _BYTES},
+    "application/octet-stream": {"schema": _BYTES},
 }
-"""In words of OpenAPI."""
+_LINK = {"application/json": {"schema": {"$ref": "#/components/schemas/Link"}}}
+
+
+def schema(*, links: bool) -> dict[str, Any]:
+    """The body in words of OpenAPI; ``links`` is whether videos are taken by URL."""
+    said = "The video: the one part `file` of a form, or the bytes themselves"
+    return {
+        "required": True,
+        "description": f"{said}, or a link." if links else f"{said}.",
+        "content": _VIDEO | _LINK if links else _VIDEO,
+    }
 
 
 class Link(BaseModel):

@@ -14,7 +14,7 @@ from service import errors
 from service.admission import Admission, Place
 from service.api import problems
 from service.api.accept import JSON, NDJSON, SSE, accepted
-from service.api.body import SCHEMA, Body
+from service.api.body import Body, schema
 from service.api.caller import owner
 from service.api.examples import REPORT
 from service.api.jobs import JobState, brief, path, show
@@ -107,6 +107,11 @@ class Detections:
         self._limits, self._beat = settings.limits, settings.server.heartbeat_seconds
         self._prefix = settings.root_path
         self._outside = outside
+
+    @property
+    def links(self) -> bool:
+        """Whether videos are taken by URL."""
+        return self._outside.fetcher is not None
 
     async def answer(self, query: DetectionQuery, request: Request) -> Response:
         """All that headers tell is judged before a byte of the body is read."""
@@ -234,7 +239,7 @@ def router(detections: Detections) -> APIRouter:
         summary="Score a video",
         response_model=Report,
         responses=problems.responses(*_RAISES) | _ANSWERS,
-        openapi_extra={"requestBody": SCHEMA, "parameters": [_PREFER]},
+        openapi_extra={"requestBody": schema(links=detections.links), "parameters": [_PREFER]},
     )
     async def detect(query: Annotated[DetectionQuery, Query()], request: Request) -> Response:
         return await detections.answer(query, request)

@@ -28,7 +28,8 @@ from service.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
-UPLOAD_TYPES = "multipart/form-data, video/*, application/octet-stream, application/json"
+_UPLOADS = "multipart/form-data, video/*, application/octet-stream"
+_LINKS = "application/json"
 
 _RETRY_AFTER = 5.0
 """Seconds, where an error asks to try again and does not say when."""
@@ -63,7 +64,8 @@ def kinds() -> dict[str, type[ServiceError]]:
     waiting: list[type[ServiceError]] = [ServiceError]
     while waiting:
         kind = waiting.pop()
-        found[kind.code] = kind
+        # A kind within a kind has no code of its own.
+        found.setdefault(kind.code, kind)
         waiting.extend(kind.__subclasses__())
     return dict(sorted(found.items(), key=lambda item: (item[1].status, item[0])))
 
@@ -97,8 +99,6 @@ def response(
         sent["Retry-After"] = str(math.ceil(seconds))
     if isinstance(error, Unauthorized):
         sent["WWW-Authenticate"] = 'Bearer realm="deepfake-service"'
-    if isinstance(error, UnsupportedMediaType):
-        sent |= {"Accept": UPLOAD_TYPES, "Accept-Encoding": "identity"}
     return JSONResponse(
         document(error, request_id).model_dump(), error.status, sent, media_type=MEDIA_TYPE
     )
@@ -133,12 +133,18 @@ def anywhere() -> dict[int | str, dict[str, Any]]:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Make the app answer every error it knows with a problem document."""
+def install(app: FastAPI, *, links: bool = False) -> None:
+    """Make the app answer every error it knows with a problem document; ``links`` is whether it
+    takes videos by URL."""
+    taken = {
+        "Accept": f"{_UPLOADS}, {_LINKS}" if links else _UPLOADS,
+        "Accept-Encoding": "identity",
+    }
 
     async def service_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ServiceError)
-        return response(error, request.state.request_id)
+        more = taken if isinstance(error, UnsupportedMediaType) else None
+        return response(error, request.state.request_id, more)
 
     async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

@@ -174,7 +174,7 @@ class Receiver:
         elif not _is_raw(kind):
             raise UnsupportedMediaType(
                 "Send multipart/form-data with a part named 'file', the bytes of the video as "
-                "video/* or application/octet-stream, or where URLs are taken, one as JSON."
+                "video/* or application/octet-stream, or what else the header Accept names."
             )
         allowance = FRAMING if self._sink is not self._buffer else 0
         if content_length is not None and content_length > limit + allowance:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.errors import TooLarge
+from service.settings import FetchSettings, Settings
 from service.sources.source import Source
 from service.sources.upload import Receiver
 from tests.api.client import OCTETS, client, problem, settings
@@ -146,6 +147,20 @@ async def test_other_content_types_are_refused(headers: dict[str, str]) -> None:
         response = await session.post("/v1/detections", content=b"x", headers=headers)
     problem(response, 415, "unsupported_media_type")
     assert "video/*" in response.headers["accept"]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_links_are_announced_where_they_are_taken(enabled: bool) -> None:
+    chosen = Settings(fetch=FetchSettings(enabled=enabled))
+    async with client(FakeEngine(), chosen) as session:
+        response = await session.post("/v1/detections", content=b"x")
+        document = (await session.get("/openapi.json")).json()
+        link = await session.post("/v1/detections", json={"url": "http://10.0.0.1/"})
+    assert ("application/json" in response.headers["accept"]) == enabled
+    assert "json" not in response.json()["detail"].lower()
+    body = document["paths"]["/v1/detections"]["post"]["requestBody"]
+    assert ("application/json" in body["content"]) == ("link" in body["description"]) == enabled
+    assert link.json()["code"] == ("url_blocked" if enabled else "unsupported_media_type")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
