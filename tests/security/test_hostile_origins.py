@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 import time
 from collections.abc import Iterator
 
@@ -78,6 +80,44 @@ async def test_every_origin_ends_in_time_and_within_its_bytes(
     assert time.monotonic() - began < SECONDS + 1
     assert sum(held) <= LARGEST
     assert str(site.port) not in raised.value.detail
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "stalled", "stalled-later"])
+async def test_silence_ends_long_before_the_time_for_all(site: RunningSite, behaviour: str) -> None:
+    fetch = fetcher(site, seconds=30.0, idle_seconds=IDLE)
+    began = time.monotonic()
+    with pytest.raises(OriginSlow):
+        async with fetch.open(fetch.checked(site.url(behaviour))) as source:
+            await everything(source)
+    assert time.monotonic() - began < 4 * IDLE
+
+
+@pytest.fixture
+def full() -> Iterator[int]:
+    """A port whose backlog is full: it neither takes nor refuses a connection."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(8):
+            one = held.enter_context(socket.socket())
+            one.settimeout(0.2)
+            try:
+                one.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        else:
+            pytest.skip("the backlog cannot be filled here")
+        yield listener.getsockname()[1]
+
+
+async def test_so_does_the_wait_for_a_connection(site: RunningSite, full: int) -> None:
+    fetch = fetcher(site, seconds=30.0, idle_seconds=IDLE, ports=[full])
+    began = time.monotonic()
+    with pytest.raises(OriginSlow):
+        async with fetch.open(fetch.checked(f"http://127.0.0.1:{full}/")):
+            pass
+    assert time.monotonic() - began < 4 * IDLE
 
 
 async def test_tls_with_who_does_not_speak_it_fails(site: RunningSite) -> None:
