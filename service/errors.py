@@ -143,7 +143,7 @@ class UrlBlocked(ServiceError):
 
 
 class PageUrl(ServiceError):
-    """The URL leads to a page that shows a video, not to the video."""
+    """The URL leads to a page, and not to one whose video is found here."""
 
     status, code, title = 422, "page_url", "A page, not a video"
 

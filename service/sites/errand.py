@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from service.errors import OriginFailed, OriginSlow, UrlBlocked
 from service.sites import headers
 from service.sites.messages import Denied, Given, Wanted
@@ -15,10 +17,6 @@ ALL_BYTES = 24 * 2**20
 """Of all answers."""
 _MEDIA_BYTES = 4096
 """Of an answer that is media: enough to see what it is."""
-
-
-class _Excess(OriginFailed):
-    """The page takes more than any may."""
 
 
 class Errand:
@@ -40,29 +38,33 @@ class Errand:
             async with self._origin.ask(
                 wanted.method, parse(wanted.url), kept, body or None
             ) as answer:
+                given = Given(status=answer.status, headers=headers.of_answer(answer.pairs))
                 data = await self._data(answer)
-                return Given(status=answer.status, headers=headers.of_answer(answer.pairs)), data
-        except _Excess:
-            raise
         except (UrlBlocked, OriginFailed, OriginSlow) as error:
             self.refusal = error
             return Denied(), b""
+        if data is None:
+            raise self._excess("bytes")
+        self._left -= len(data)
+        return given, data
 
-    async def _data(self, answer: Answer) -> bytes:
+    async def _data(self, answer: Answer) -> bytes | None:
+        """None where it is too long."""
         most = min(ANSWER_BYTES, self._left)
         data = bytearray()
-        async for chunk in answer.chunks():
-            data += chunk
-            if _shows_media(answer) and len(data) >= _MEDIA_BYTES:
-                del data[_MEDIA_BYTES:]
-                break
-            if len(data) > most:
-                raise self._excess("bytes")
-        self._left -= len(data)
+        async with aclosing(answer.chunks()) as chunks:
+            async for chunk in chunks:
+                data += chunk
+                if len(data) > most:
+                    return None
+                if _shows_media(answer) and len(data) >= _MEDIA_BYTES:
+                    return bytes(data[:_MEDIA_BYTES])
         return bytes(data)
 
-    def _excess(self, what: str) -> _Excess:
-        self.refusal = error = _Excess(f"Reading the page takes more {what} than any may take.")
+    def _excess(self, what: str) -> OriginFailed:
+        self.refusal = error = OriginFailed(
+            f"Reading the page takes more {what} than any may take."
+        )
         return error
 
 

@@ -22,10 +22,6 @@ _TOGETHER = 4
 _log = logging.getLogger(__name__)
 
 
-class NoSite(PageUrl):
-    """No site that may be read has this page."""
-
-
 class PageReader:
     """Reads pages of the sites that the settings name, each in a process of its own: pages share
     neither cookies nor the addresses of memory, and none waits there with what another left."""
@@ -43,32 +39,41 @@ class PageReader:
         """None where the settings name no site, or yt-dlp is not installed."""
         return cls(settings.sites) if settings.sites and find_spec("yt_dlp") else None
 
-    async def find(self, pages: Sequence[str], send: Send) -> Found:
-        """Where the video is of the page that is known by these URLs.
+    async def find(self, pages: Sequence[str], send: Send) -> Found | None:
+        """Where the video is of the page that is known by these URLs; None where it is of no site
+        that may be read, or leads to one.
 
-        Raises ``NoSite``, ``PageUrl`` where the page shows no video, ``OriginFailed`` where its
-        site gives none out, ``TooSlow``, ``WorkerLost`` and what ``send`` raises. However it ends,
-        no process is left.
+        Raises ``PageUrl`` where the page shows no video, ``OriginFailed`` where its site gives none
+        out, ``TooSlow``, ``WorkerLost`` and what ``send`` raises. However it ends, no process is
+        left.
         """
         async with self._places:
             with process.running() as worker:
                 order = Order(parent=os.getpid(), pages=list(pages), sites=self._sites)
                 await worker.send(order.model_dump_json())
-                while True:
+                word, _ = await worker.receive()
+                if not isinstance(word, Ready):
+                    raise _astray()
+                self._started(word)
+                word, body = await worker.receive()
+                while isinstance(word, Wanted):
+                    answer, data = await send(word, body)
+                    await worker.send(answer.model_dump_json(), data)
                     word, body = await worker.receive()
-                    match word:
-                        case Ready():
-                            self._started(word)
-                        case Wanted():
-                            answer, data = await send(word, body)
-                            await worker.send(answer.model_dump_json(), data)
-                        case Found(site=site, headers=wanted) if site in self._sites:
-                            proper = {n: v for n, v in wanted.items() if headers.of_media(n)}
-                            return word.model_copy(update={"headers": proper})
-                        case Lost(reason=reason):
-                            raise _lost(reason)
-                        case _:
-                            raise WorkerLost("The process that read the page went astray.")
+        match word:
+            case Lost(reason="no_site"):
+                return None
+            case Lost(reason="no_video"):
+                raise PageUrl("The URL leads to a page that shows no video.")
+            case Lost():
+                raise OriginFailed(
+                    "The page's site gives no video out: it may be private, gone, encrypted, for "
+                    "members or some countries alone, or the site has changed."
+                )
+        if not isinstance(word, Found) or word.site not in self._sites:
+            raise _astray()
+        proper = {name: text for name, text in word.headers.items() if headers.of_media(name)}
+        return word.model_copy(update={"headers": proper})
 
     def _started(self, ready: Ready) -> None:
         self.layers = tuple(ready.layers)
@@ -79,13 +84,5 @@ class PageReader:
             _log.warning("yt-dlp knows no such sites", extra={"fields": fields})
 
 
-def _lost(reason: str) -> PageUrl | OriginFailed:
-    match reason:
-        case "no_site":
-            return NoSite("The URL leads to a page, which is of none of the sites read here.")
-        case "no_video":
-            return PageUrl("The URL leads to a page that shows no video.")
-    return OriginFailed(
-        "The page's site gives no video out: it may be private, gone, encrypted, for members or "
-        "some countries alone, or the site has changed."
-    )
+def _astray() -> WorkerLost:
+    return WorkerLost("The process that read the page went astray.")

@@ -6,7 +6,7 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -80,7 +80,7 @@ class Answer:
         tag = self.header("etag")
         return tag if tag and not tag.startswith("W/") else self.header("last-modified")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes, undecoded. Raises ``OriginFailed`` and ``OriginSlow``."""
         chunks = self._response.aiter_stream()
         try:

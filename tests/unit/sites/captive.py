@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable
@@ -57,11 +58,15 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "descriptors": lambda: _told([n for n in range(3, 64) if _open(n)]),
 }
 
+_WORD = b'{"kind":"ready","layers":[]}'
+_READY = struct.pack(">II", len(_WORD), 0) + _WORD
+
 DEEDS: dict[str, Callable[[], object]] = {
     "crash": lambda: os.abort(),
     "spin": _spun,
     "wait": lambda: time.sleep(3600),
     "babble": lambda: os.write(0, b"\0\0\0\5\0\0\0\0hello"),
+    "ready again": lambda: os.write(0, _READY),
     "long head": lambda: os.write(0, b"\xff\xff\xff\xff\0\0\0\0"),
     "long body": lambda: os.write(0, b"\0\0\0\x10\x7f\xff\xff\xff" + b"{}".ljust(16)),
     "hang up": lambda: socket.socket(fileno=0).shutdown(socket.SHUT_RDWR),
