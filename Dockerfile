@@ -1,5 +1,6 @@
 # docker build -t clrnet-deepfake .                                 CPU
 # docker build -t clrnet-deepfake:gpu --build-arg HARDWARE=gpu .    NVIDIA GPU; CUDA 13 is inside
+# --build-arg EXTRA=sites with either: pages on video sites are read
 ARG PYTHON=3.11
 
 FROM python:${PYTHON}-slim AS wheel
@@ -13,9 +14,13 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels 
 
 FROM python:${PYTHON}-slim AS environment
 ARG HARDWARE=cpu
+ARG EXTRA
 RUN python -m venv /opt/venv
-COPY requirements/${HARDWARE}.txt /requirements.txt
-RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r /requirements.txt
+COPY requirements /requirements
+RUN for each in ${HARDWARE} ${EXTRA}; do \
+        /opt/venv/bin/pip install --no-cache-dir --no-deps --require-hashes \
+            -r /requirements/$each.txt || exit 1; \
+    done
 COPY --from=wheel /wheels /wheels
 RUN /opt/venv/bin/pip install --no-cache-dir --no-deps /wheels/*.whl
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from service.errors import OriginFailed, TooLarge
-from service.sources.remote import BLOCK, Remote
+from service.sources.parts import BLOCK, Remote
 from service.sources.source import Memory
 from tests.origin.running import RunningSite, running_site
 from tests.unit.sources.sites import everything, fetcher
@@ -74,7 +74,7 @@ async def test_only_what_is_read_is_fetched_and_only_once(site: RunningSite) -> 
 async def test_of_large_media_little_is_held(
     site: RunningSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.sources.remote._RECENT", 2)
+    monkeypatch.setattr("service.sources.parts._RECENT", 2)
     fetch = fetcher(site, largest=BLOCK)
     held: list[int] = []
     async with fetch.open(fetch.checked(site.url("ranges")), held.append) as source:
