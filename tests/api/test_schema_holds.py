@@ -19,16 +19,19 @@ from service.api.problems import MEDIA_TYPE, Problem, kinds
 from service.app import create_app
 from service.auth import entry, new_key
 from service.errors import ServiceError, Undecodable
-from service.settings import AuthSettings, JobSettings, Limits, Settings
+from service.settings import AuthSettings, FetchSettings, JobSettings, Limits, Settings
 from tests.api.fakes import FakeEngine
 from tests.api.served import TWO_MODELS
 from tests.api.wire import served
+from tests.origin.running import running_site
 
 KEY = new_key()
 SETTINGS = Settings(
     auth=AuthSettings(keys=[entry("tester", KEY)]),
     limits=Limits(drain_seconds=0.1),
     jobs=JobSettings(most=20, replica="here"),
+    # The example of a link would be looked up.
+    fetch=FetchSettings(ports=[1]),
 )
 schema = schemathesis.openapi.from_dict(create_app(SETTINGS, FakeEngine()).openapi())
 
@@ -97,9 +100,39 @@ def test_so_is_the_answer_of_a_job_that_is_over(error: ServiceError | None, stat
     assert (response.json()["report"] is None) == (response.json()["problem"] is not None)
 
 
-def judge(response: Response) -> None:
+@pytest.mark.parametrize(
+    ("link", "status"),
+    [
+        ("http://{host}/ranges/video", 200),
+        ("http://{host}/ranges/page", 422),
+        ("http://{host}/whole/nothing", 502),
+        ("http://{host}/silent/video", 504),
+        ("http://10.0.0.1/", 422),
+    ],
+)
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+def test_so_is_the_answer_to_a_link(link: str, status: int, accept: str) -> None:
+    """Generated ones lead nowhere."""
+    with running_site() as site:
+        site.put(b"a video")
+        site.put(b"<html>", "page")
+        fetch = FetchSettings(ports=[80, site.port], loopback=True, idle_seconds=0.5)
+        chosen = SETTINGS.model_copy(update={"fetch": fetch})
+        with served(chosen, FakeEngine(readiness=TWO_MODELS)) as port:
+            case = schema["/v1/detections"]["POST"].Case(
+                body={"url": link.format(host=f"127.0.0.1:{site.port}")},
+                media_type="application/json",
+            )
+            headers = {"X-API-Key": KEY, "Accept": accept}
+            response = case.call(base_url=f"http://127.0.0.1:{port}", headers=headers)
+    case.validate_response(response, checks=CHECKS)
+    assert response.status_code == status
+    judge(response, worst=504)
+
+
+def judge(response: Response, worst: int = 499) -> None:
     """No failure of the service's own, and every error a problem of a known kind."""
-    assert response.status_code < 500
+    assert response.status_code <= worst
     if response.status_code >= 400:
         assert response.headers["content-type"] == [MEDIA_TYPE]
         problem = Problem.model_validate(json.loads(response.content))

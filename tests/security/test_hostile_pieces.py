@@ -23,7 +23,7 @@ async def fetched(answers: dict[str, bytes], largest: int = 100) -> tuple[bytes,
     held: list[int] = []
     async with raw_origin(answers) as place:
         port = int(place.rpartition(":")[2])
-        settings = FetchSettings(ports=[port], loopback=True, seconds=5.0, idle_seconds=1.0)
+        settings = FetchSettings(ports=[port], loopback=True)
         fetch = Fetcher(settings, largest)
         async with fetch.open(fetch.checked(f"{place}/list"), held.append) as source:
             return await everything(source), held
@@ -51,6 +51,7 @@ async def test_honest_pieces_are_joined_and_counted() -> None:
         response(206, b"12345", Content_Encoding="gzip", **RIGHT),
         response(206, b"12345", Content_Encoding="br", **RIGHT),
     ],
+    ids=range(11),
 )
 async def test_a_part_that_is_another_is_refused(answer: bytes) -> None:
     with pytest.raises(OriginFailed):
@@ -66,6 +67,7 @@ async def test_a_part_that_is_another_is_refused(answer: bytes) -> None:
         response(203, b"67"),
         response(200, b"67", Content_Encoding="gzip"),
     ],
+    ids=range(5),
 )
 async def test_a_whole_piece_that_is_none_is_refused(answer: bytes) -> None:
     with pytest.raises(OriginFailed):
@@ -108,6 +110,7 @@ async def test_parts_of_a_file_are_joined() -> None:
         response(206, b"12345", ETag='"new"', **REST),
         response(206, b"12345", ETag='"one"\r\nETag: "two"', **REST),
     ],
+    ids=range(9),
 )
 async def test_a_later_part_that_is_another_is_refused(answer: bytes) -> None:
     with pytest.raises(OriginFailed):

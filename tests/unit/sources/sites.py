@@ -14,8 +14,8 @@ LARGEST = 40 * 2**20
 
 
 def fetcher(site: RunningSite, largest: int = LARGEST, **settings: Any) -> Fetcher:
-    """One that may go to the site."""
-    values = {"ports": [site.port], "loopback": True, "seconds": 5.0, "idle_seconds": 1.0}
+    """One that may go to the site, in time enough for any machine."""
+    values = {"ports": [site.port], "loopback": True, "seconds": 60.0, "idle_seconds": 20.0}
     return Fetcher(FetchSettings(**(values | settings)), largest)
 
 
