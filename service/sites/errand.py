@@ -57,7 +57,7 @@ class Errand:
                 data += chunk
                 if len(data) > most:
                     return None
-                if _shows_media(answer) and len(data) >= _MEDIA_BYTES:
+                if len(data) >= _MEDIA_BYTES and _is_media(answer, data):
                     return bytes(data[:_MEDIA_BYTES])
         return bytes(data)
 
@@ -68,9 +68,7 @@ class Errand:
         return error
 
 
-def _shows_media(answer: Answer) -> bool:
-    # Playlists have types of their own, and are read.
-    return answer.kind.startswith(("video/", "audio/")) or answer.kind in (
-        "application/octet-stream",
-        "application/mp4",
-    )
+def _is_media(answer: Answer, data: bytearray) -> bool:
+    # Playlists go by the same types.
+    binary = data.find(0, 0, _MEDIA_BYTES) >= 0
+    return binary and answer.kind.startswith(("video/", "audio/", "application/"))

@@ -19,6 +19,9 @@ from typing import Any
 from service.sites import library, worker
 from service.sites.messages import Found, Lost, Wanted
 
+EARLY = "Early"
+"""Among the sites: it asks before it is confined."""
+
 CANARY = Path("/tmp/pages-canary")
 
 
@@ -95,6 +98,8 @@ class Hostile(library.Library):
     def __init__(self, sites: Any, ask: Any) -> None:
         super().__init__(sites, ask)
         self._ask = ask
+        if EARLY in sites:
+            ask(Wanted(method="GET", url="http://a.example/", headers={}), b"")
 
     def find(self, pages: Any) -> Found | Lost:
         deed = pages[0]

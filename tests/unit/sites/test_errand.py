@@ -127,6 +127,16 @@ async def test_of_media_only_the_head_is_taken(site: RunningSite) -> None:
     assert site.sent() - before <= 3 * 2**20
 
 
+async def test_a_playlist_is_taken_whole_though_it_goes_by_the_type_of_media(
+    site: RunningSite,
+) -> None:
+    text = b"#EXTM3U\n" + b"#a line\n" * 10_000
+    site.put(text, "list")
+    async with going_to(site) as going:
+        _, body = await going.send(wanted(site.url("whole", "list")), b"")
+    assert body == text
+
+
 async def test_requests_are_few(site: RunningSite) -> None:
     async with going_to(site) as going:
         for _ in range(errand.REQUESTS):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import OriginFailed, OriginSlow, PageUrl
+from service.errors import OriginFailed, OriginSlow, PageUrl, UrlBlocked
 from service.settings import FetchSettings
 from service.sources.remote import Fetcher
 from tests.origin.running import RunningSite, running_site
@@ -104,6 +104,28 @@ async def test_a_page_of_no_site_that_is_read_is_told_apart(site: RunningSite) -
     with pytest.raises(OriginFailed) as refused:
         await opened(fetch, site.url("forbidden"))
     assert "403" in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<video src="http://10.0.0.1:{port}/a.mp4"></video>',
+        '<meta http-equiv="refresh" content="0; url=http://10.0.0.1:{port}/">',
+        '<meta http-equiv="refresh" content="0; url=/to/http://10.0.0.1:{port}/">',
+    ],
+    ids=["video", "page", "redirect"],
+)
+async def test_a_page_that_leads_to_the_inside_is_blocked(site: RunningSite, body: str) -> None:
+    site.put(f"<html>{body.format(port=site.port)}".encode(), "page")
+    with pytest.raises(UrlBlocked):
+        await opened(fetcher(site), site.url("open-html", "page"))
+
+
+async def test_what_a_page_gives_for_a_video_is_read_as_none_again(site: RunningSite) -> None:
+    site.put(b'<html><video src="/open-html/page"></video>', "page")
+    with pytest.raises(PageUrl) as raised:
+        await opened(fetcher(site), site.url("open-html", "page"))
+    assert "page again" in raised.value.detail
 
 
 async def test_a_page_without_end_is_known_by_its_beginning(site: RunningSite) -> None:

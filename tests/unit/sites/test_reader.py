@@ -209,6 +209,16 @@ async def test_a_process_that_was_taken_over_fails_its_page_and_is_gone(
     assert not children_of(os.getpid())
 
 
+async def test_nothing_is_sent_for_a_process_that_is_not_confined_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
+    web = Web({})
+    with pytest.raises(WorkerLost):
+        await PageReader([captive.EARLY]).find(["wait"], web.send)
+    assert not web.asked
+
+
 async def test_headers_that_no_page_may_set_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
     video = await PageReader(["Reddit"]).find(["improper headers"], Web({}).send)
