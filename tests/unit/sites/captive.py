@@ -7,6 +7,7 @@ What it tries is the page's URL; how that went is told by a request, the one thi
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -86,9 +87,9 @@ def _told(what: object) -> None:
 
 def _open(number: int) -> bool:
     try:
-        os.fstat(number)
-    except OSError:
-        return False
+        os.lseek(number, 0, os.SEEK_CUR)
+    except OSError as error:
+        return error.errno != errno.EBADF
     return True
 
 
