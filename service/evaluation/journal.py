@@ -67,8 +67,10 @@ def _read(path: Path, about: Mapping[str, str]) -> list[ItemRow]:
     try:
         head, *lines = path.read_text().split("\n")
         found = json.loads(head)
-    except (OSError, ValueError) as error:
-        raise JournalError(f"{path} is no journal of an evaluation") from error
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise JournalError(f"{path} is no journal of an evaluation")
     if found != dict(about):
         names = sorted(name for name in about if found.get(name) != about[name])
         raise JournalError(

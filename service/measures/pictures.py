@@ -12,6 +12,9 @@ from service.measures.figures import BINS
 from service.measures.levels import Level
 from service.measures.table import REAL, ScoreTable
 
+_LONGEST = 20
+"""Characters of a name in a legend."""
+
 
 def histograms(rows: ScoreTable, level: Level, title: str) -> Figure:
     """Share of scores in each twentieth, one panel a method with the real ones behind it."""
@@ -27,7 +30,12 @@ def histograms(rows: ScoreTable, level: Level, title: str) -> Figure:
             if len(scores):
                 shares = np.full(len(scores), 1 / len(scores))
                 axes.hist(
-                    scores, bins=2 * BINS, range=(0, 1), weights=shares, alpha=0.6, label=name
+                    scores,
+                    bins=2 * BINS,
+                    range=(0, 1),
+                    weights=shares,
+                    alpha=0.6,
+                    label=_plain(name),
                 )
         axes.set(xlabel="P(fake)", ylabel=f"share of {level}s", xlim=(0, 1))
         axes.legend(frameon=False)
@@ -45,11 +53,17 @@ def roc_curves(rows: ScoreTable, level: Level, title: str) -> Figure | None:
     for method in rows.methods():
         chosen = rows.select(methods=[method, REAL])
         false_alarms, recall, _ = roc_curve(chosen.fake, chosen.score)
-        axes.plot(false_alarms, recall, label=method)
+        axes.plot(false_alarms, recall, label=_plain(method))
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
     axes.set(xlabel="share of real called fake", ylabel="share of forged called fake", title=title)
     axes.legend(frameon=False)
     return figure
+
+
+def _plain(name: str) -> str:
+    """A name that is no formula and leaves room for the picture."""
+    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    return short.replace("$", r"\$")
 
 
 def png(figure: Figure) -> bytes:
