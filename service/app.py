@@ -104,7 +104,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
         app.include_router(docs.router(app.openapi))
     if settings.metrics and not settings.server.metrics_port:
         app.include_router(scrape.router(metrics), dependencies=_scrapers(settings, keys))
-    problems.install(app, links=settings.fetch.enabled)
+    problems.install(app)
     app.add_middleware(Prefix, prefix=settings.root_path)
     _surround(app, settings, metrics)
     return app

@@ -111,6 +111,9 @@ class UnsupportedMediaType(ServiceError):
 
     status, code, title = 415, "unsupported_media_type", "Unsupported media type"
 
+    accept = ""
+    """The Content-Types that it takes, as in a header."""
+
 
 class Undecodable(ServiceError):
     """The bytes are no video container that is read here, or no frame of it decodes."""

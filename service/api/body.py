@@ -70,6 +70,13 @@ class Body:
     """
 
     def __init__(self, request: Request, limit: int, fetcher: Fetcher | None) -> None:
+        try:
+            self._judge(request, limit, fetcher)
+        except UnsupportedMediaType as error:
+            error.accept = ", ".join(schema(links=fetcher is not None)["content"])
+            raise
+
+    def _judge(self, request: Request, limit: int, fetcher: Fetcher | None) -> None:
         headers = request.headers
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("A body with a Content-Encoding is not read.")

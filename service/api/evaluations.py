@@ -155,7 +155,9 @@ class Evaluations:
     def _receiver(self, request: Request) -> Receiver:
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind not in KINDS:
-            raise errors.UnsupportedMediaType(f"Send the list as {' or '.join(KINDS)}.")
+            refusal = errors.UnsupportedMediaType(f"Send the list as {' or '.join(KINDS)}.")
+            refusal.accept = ", ".join(KINDS)
+            raise refusal
         length = request.headers.get("content-length")
         return Receiver(
             content_type="application/octet-stream",

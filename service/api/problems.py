@@ -28,9 +28,6 @@ from service.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
-_UPLOADS = "multipart/form-data, video/*, application/octet-stream"
-_LINKS = "application/json"
-
 _RETRY_AFTER = 5.0
 """Seconds, where an error asks to try again and does not say when."""
 
@@ -99,6 +96,8 @@ def response(
         sent["Retry-After"] = str(math.ceil(seconds))
     if isinstance(error, Unauthorized):
         sent["WWW-Authenticate"] = 'Bearer realm="deepfake-service"'
+    if isinstance(error, UnsupportedMediaType):
+        sent |= {"Accept": error.accept, "Accept-Encoding": "identity"}
     return JSONResponse(
         document(error, request_id).model_dump(), error.status, sent, media_type=MEDIA_TYPE
     )
@@ -133,18 +132,12 @@ def anywhere() -> dict[int | str, dict[str, Any]]:
     )
 
 
-def install(app: FastAPI, *, links: bool = False) -> None:
-    """Make the app answer every error it knows with a problem document; ``links`` is whether it
-    takes videos by URL."""
-    taken = {
-        "Accept": f"{_UPLOADS}, {_LINKS}" if links else _UPLOADS,
-        "Accept-Encoding": "identity",
-    }
+def install(app: FastAPI) -> None:
+    """Make the app answer every error it knows with a problem document."""
 
     async def service_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ServiceError)
-        more = taken if isinstance(error, UnsupportedMediaType) else None
-        return response(error, request.state.request_id, more)
+        return response(error, request.state.request_id)
 
     async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

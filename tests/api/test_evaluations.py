@@ -105,6 +105,8 @@ async def test_a_bad_list_is_refused_before_anything_is_scored(
     async with client(engine, chosen(site, evaluation=limits)) as session:
         answer = await evaluated(session, body, headers=headers)
         assert "passwd" not in problem(answer, status, code)["detail"]
+        if status == 415:
+            assert answer.headers["accept"] == "text/csv, application/x-ndjson"
         good = await evaluated(session, listed(site.url("ranges")))
     assert len(engine.asked) == 1
     assert good.status_code == 200

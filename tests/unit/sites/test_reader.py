@@ -243,6 +243,21 @@ async def test_who_gives_up_leaves_no_process_and_no_descriptor(
     assert descriptors() == before
 
 
+async def test_no_more_pages_are_read_at_a_time_than_there_are_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
+    monkeypatch.setattr("service.sites.reader._TOGETHER", 1)
+    reader = PageReader(["Reddit"])
+    reading = [asyncio.create_task(reader.find(["wait"], Web({}).send)) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    assert len(children_of(os.getpid())) == 1
+    for each in reading:
+        each.cancel()
+    await asyncio.wait(reading)
+    assert not children_of(os.getpid())
+
+
 def test_without_yt_dlp_or_sites_there_is_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PageReader.of(FetchSettings()) is not None
     assert PageReader.of(FetchSettings(sites=[])) is None
