@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -10,8 +11,11 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from service.errors import OriginFailed, ServiceError, UrlBlocked
+from service.settings import FetchSettings
+from service.sources.remote import Fetcher
 from service.sources.source import Memory
 from tests.origin.running import RunningSite, running_site
+from tests.security.raw_origin import raw_origin, response
 from tests.unit.sources.sites import everything, fetcher
 
 KEYS = {"key": bytes(range(16)), "key2": bytes(range(100, 116))}
@@ -148,3 +152,18 @@ async def test_what_cannot_be_decrypted_is_refused(
 async def test_a_number_that_is_no_vector_is_refused(site: RunningSite, sequence: str) -> None:
     with pytest.raises(OriginFailed):
         await fetched(site, playlist(COUNTED, "0.seq", sequence=sequence))
+
+
+@pytest.mark.parametrize("status", [200, 206, 403, 404, 500])
+async def test_a_key_is_what_a_success_holds(status: int) -> None:
+    answers = {
+        "/list": response(200, playlist(GIVEN, "a")),
+        "/a": response(200, encrypted(PLAIN[0], VECTOR)),
+        "/key": response(status, KEYS["key"]),
+    }
+    async with raw_origin(answers) as place:
+        port = int(place.rpartition(":")[2])
+        fetch = Fetcher(FetchSettings(ports=[port], loopback=True), 2**20)
+        with nullcontext() if status == 200 else pytest.raises(OriginFailed):
+            async with fetch.open(fetch.checked(f"{place}/list")) as source:
+                assert await everything(source) == PLAIN[0]
