@@ -47,7 +47,7 @@ class PageReader:
         out, ``TooSlow``, ``WorkerLost`` and what ``send`` raises. However it ends, no process is
         left.
         """
-        async with asyncio.Semaphore(9):
+        async with self._places:
             with process.running() as worker:
                 order = Order(parent=os.getpid(), pages=list(pages), sites=self._sites)
                 await worker.send(order.model_dump_json())
