@@ -37,6 +37,11 @@ class Comparison:
         """Whether it came out as claimed: better on average and for most of the seeds."""
         return self.difference > 0 and 2 * self.wins > self.seeds
 
+    @property
+    def beyond_spread(self) -> bool:
+        """Whether the difference is larger than its own spread over seeds."""
+        return self.deviation is not None and self.difference > self.deviation
+
 
 def compare(scores: Mapping[Kind, ScoresBySeed]) -> list[Comparison]:
     """Each neighbouring pair of ``ORDER``, seed by seed. Raises ``ValueError`` where the
@@ -53,13 +58,15 @@ def verdict(architecture: str, comparisons: Sequence[Comparison]) -> str:
     seeds = max(each.seeds for each in comparisons)
     over = "one seed, which proves little" if seeds == 1 else f"{seeds} seeds"
     came = "came out" if all(each.holds for each in comparisons) else "did not come out"
+    if came == "came out" and seeds > 1 and not all(each.beyond_spread for each in comparisons):
+        came = "came out by less than differs between seeds"
     gaps = "; ".join(
         f"{each.better} - {each.worse} {each.difference:+.3f}"
         f"{'' if each.deviation is None else f' ± {each.deviation:.3f}'}, "
         f"ahead for {each.wins} of {each.seeds}"
         for each in comparisons
     )
-    return f"{architecture}: {claim} {came} over {over} ({gaps})."
+    return f"{architecture}: {claim} {came}, over {over} ({gaps})."
 
 
 def _pair(better: Kind, worse: Kind, first: ScoresBySeed, second: ScoresBySeed) -> Comparison:
