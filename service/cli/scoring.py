@@ -14,9 +14,10 @@ from service.cli.engine import report_on, started_engine
 from service.cli.receipts import read_signer, write_receipt
 from service.cli.settings import ModelOption, read_settings
 from service.engine import DetectionOptions
-from service.errors import ServiceError, TooLarge
+from service.errors import ServiceError
 from service.report import Report
 from service.settings import Settings
+from service.sources.file import read_file
 from service.sources.source import Memory, Source
 
 if TYPE_CHECKING:
@@ -110,14 +111,4 @@ def _opened(video: str, settings: Settings) -> AbstractAsyncContextManager[Sourc
     file = Path(video)
     if not file.is_file():
         raise typer.BadParameter("there is no such file", param_hint="FILE")
-    return nullcontext(read_file(file, settings))
-
-
-def read_file(file: Path, settings: Settings) -> Memory:
-    """A video of at most ``limits.bytes`` bytes, in memory; else ``TooLarge``."""
-    limit = settings.limits.bytes
-    with file.open("rb") as source:
-        data = source.read(limit + 1)
-    if len(data) > limit:
-        raise TooLarge(f"a video may have at most {limit} bytes")
-    return Memory(data)
+    return nullcontext(Memory(read_file(file, settings.limits.bytes)))

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from service.engine import DetectionOptions, Engine, Finished
-from service.errors import MalformedRequest, TooLarge
 from service.evaluation.manifest import Item
 from service.report import Report
+from service.sources.file import read_file
 from service.sources.remote import Fetcher
 from service.sources.source import Memory, Source
 
@@ -38,7 +38,7 @@ class EngineScorer:
     async def _opened(self, item: Item) -> AbstractAsyncContextManager[Source]:
         if item.url:
             return self._fetcher.open(self._fetcher.checked(item.url))
-        data = await asyncio.to_thread(read_video, self._folder / item.path, self._largest)
+        data = await asyncio.to_thread(read_file, self._folder / item.path, self._largest)
         return nullcontext(Memory(data))
 
 
@@ -48,16 +48,3 @@ async def report_of(engine: Engine, media: Source, options: DetectionOptions) ->
         if isinstance(event, Finished):
             return event.report
     raise RuntimeError("the engine ended without a report")
-
-
-def read_video(path: Path, largest: int) -> bytes:
-    """A file of at most ``largest`` bytes. Raises ``TooLarge``, and ``MalformedRequest`` where it
-    cannot be read."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(largest + 1)
-    except (OSError, ValueError):
-        raise MalformedRequest("The list names a file that cannot be read.") from None
-    if len(data) > largest:
-        raise TooLarge(f"a video may have at most {largest} bytes")
-    return data

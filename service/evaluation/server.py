@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from service.evaluation.manifest import Item
 from service.evaluation.running import Refused
-from service.evaluation.scorers import read_video
 from service.report import Report
+from service.sources.file import read_file
 
 _TIMEOUT = httpx2.Timeout(30.0, read=4000.0)
 """Seconds. A report may take as long as the service lets a video take, which is an hour."""
 
-_TRIES = 5
+_TRIES = 4
 _PAUSE = 1.0
 
 
@@ -58,7 +58,7 @@ class ServerScorer:
         if item.url:
             answer = await self._post(json={"url": item.url})
         else:
-            data = await asyncio.to_thread(read_video, self._folder / item.path, self._largest)
+            data = await asyncio.to_thread(read_file, self._folder / item.path, self._largest)
             octets = {"Content-Type": "application/octet-stream"}
             answer = await self._post(content=data, headers=octets)
         if answer.status_code != 200:
