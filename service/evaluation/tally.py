@@ -67,9 +67,8 @@ class Tally:
         """A row for each clip (as the network scored it), face or video (as the service did);
         ``part`` is the dataset. Frames are told of clips alone. In whatever order rows came, the
         table is the same."""
-        return ScoreTable.of(
-            {"clip": self._clips, "face": self._faces, "video": self._videos}[level]
-        )
+        rows = {"clip": self._clips, "face": self._faces, "video": self._videos}[level]
+        return ScoreTable.of(sorted(rows))
 
     def datasets(self) -> list[str]:
         """In the order of their names."""
