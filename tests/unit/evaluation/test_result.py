@@ -59,6 +59,8 @@ def test_coverage_counts_what_has_no_score() -> None:
     assert (overall.items, overall.ok, overall.no_face, overall.errors) == (7, 5, 1, 1)
     assert overall.unscored == {"origin_failed": 1}
     assert (dfw.fake, dfw.called_fake) == (3, 1)
+    # The real one that is called fake is no forged one that was found.
+    assert (overall.fake, overall.called_fake) == (4, 2)
     assert (ff.items, ff.real, ff.errors) == (4, 3, 1)
     assert [group.dataset for group in result.groups] == [None, "DFW", "FF"]
 
@@ -134,7 +136,7 @@ def test_the_worst_mistakes_come_first_and_right_ones_not_at_all(tmp_path: Path)
 
 
 def test_ids_and_names_cannot_become_markup(tmp_path: Path) -> None:
-    hostile = '$<script>alert(1)</script><img src=x onerror="a">|`x`'
+    hostile = '$\\no$<script>alert(1)</script><img src=x onerror="a">|`x`'
     tally = tallied([scored(hostile, "fake", [0.1], dataset=hostile), ROWS[2]])
     write_report(tally, result_of(tally), tmp_path)
     page = (tmp_path / "report.html").read_text()
