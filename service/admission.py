@@ -51,6 +51,8 @@ class Admission:
         """Videos being received, waiting or worked on."""
         self.media_bytes = 0
         """Bytes that they hold or have announced."""
+        self.lists = 0
+        """Lists of videos that are scored."""
         self.closed = False
         """Whether nothing new is taken."""
 

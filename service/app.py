@@ -93,8 +93,11 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
 
     taking = detections.Detections(engine, look, admission, held, metrics, settings, outside)
     app.include_router(detections.router(taking), dependencies=[Depends(ready), known])
-    judging = evaluations.Evaluations(engine, look, admission, metrics, settings, outside.fetcher)
-    app.include_router(evaluations.router(judging), dependencies=[Depends(ready), known])
+    if outside.fetcher is not None:
+        judging = evaluations.Evaluations(
+            engine, look, admission, metrics, settings, outside.fetcher
+        )
+        app.include_router(evaluations.router(judging), dependencies=[Depends(ready), known])
     app.include_router(jobs.router(held, settings.server.heartbeat_seconds), dependencies=[known])
     app.include_router(models.router(look), dependencies=[known])
     app.include_router(limits.router(settings.limits), dependencies=[known])

@@ -52,17 +52,21 @@ class Lifecycle:
             self._reloading = asyncio.create_task(self._reload_wanted())
 
     async def drain(self, seconds: float) -> None:
-        """Take no new videos; wait until those taken are scored, and until results of jobs have
-        been fetched, but no longer than this. Then cancel what is left."""
+        """Take no new videos; wait until those taken are scored, lists have told their end, and
+        results of jobs have been fetched, but no longer than this. Then cancel what is left."""
         self._admission.closed = True
         _log.info("draining", extra={"fields": {"held": self._admission.held}})
         until = time.monotonic() + seconds
         # Looking now and then is simpler than being told by everything that may end.
-        while time.monotonic() < until and (self._admission.held or self._jobs.unfetched):  # noqa: ASYNC110
+        while time.monotonic() < until and self._busy():  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
         cut_off = {"held": self._admission.held, "unfetched": self._jobs.unfetched}
         _log.info("drained", extra={"fields": cut_off})
         await self.stop()
+
+    def _busy(self) -> bool:
+        admission = self._admission
+        return bool(admission.held or admission.lists or self._jobs.unfetched)
 
     async def stop(self) -> None:
         """Cancel what runs and release everything; again does nothing."""

@@ -212,6 +212,10 @@ class EvaluationSettings(BaseModel):
 
     items: int = Field(1000, gt=0, description="Videos of one list, at most")
     bytes: int = Field(2 * 2**20, gt=0, description="Size of one list, at most")
+    datasets: int = Field(50, gt=0, description="Datasets that one list names, at most")
+    clips: int = Field(
+        100_000, gt=0, description="Clips of one list that are measured singly, the first of them"
+    )
     concurrency: int = Field(2, gt=0, description="Videos of one list that are scored at a time")
     running: int = Field(
         2, gt=0, description="Lists at the same time, one of each caller, before 429"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from service.engine import DetectionOptions, Engine, Readiness
 from service.evaluation.manifest import Item, ManifestError, read_manifest
 from service.evaluation.running import Effort, evaluate
 from service.evaluation.scorers import report_of
+from service.evaluation.tally import Tally
 from service.metrics import Metrics
 from service.report import Report
 from service.settings import Settings
@@ -32,11 +34,13 @@ from service.video.sampling import PATTERN
 KINDS = ("text/csv", NDJSON)
 _ATTEMPTS = 20
 _FULL_WAIT = 60.0
+_LOOK_SECONDS = 0.1
 _TEXT = {"schema": {"type": "string", "minLength": 1}}
 _BODY: dict[str, Any] = {
     "required": True,
     "description": "The list: `label` (`real` or `fake`), `url`, and if you like `id`, `dataset` "
-    "and `group`, as columns of CSV or members of JSON lines.",
+    "and `group`, as columns of CSV or members of JSON lines. How long it "
+    "may be the operator says.",
     "content": {
         "text/csv": _TEXT | {"example": "label,url\nfake,https://example.org/video.mp4\n"},
         NDJSON: _TEXT | {"example": '{"label": "fake", "url": "https://example.org/video.mp4"}\n'},
@@ -92,10 +96,22 @@ class _Scorer:
         try:
             async with self.fetcher.open(url, place.arrive) as media:
                 report = await report_of(self.engine, media, self.options)
+        except errors.NotReady:
+            if self.admission.closed:
+                raise Closing from None
+            raise
         finally:
             place.release()
         self.metrics.detection(report, received=0.0)
         return report
+
+    async def wait(self, seconds: float) -> None:
+        """See ``Scorer``. Raises ``Closing``."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self.admission.closed:
+                raise Closing
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
 
 
 class Evaluations:
@@ -108,7 +124,7 @@ class Evaluations:
         admission: Admission,
         metrics: Metrics,
         settings: Settings,
-        fetcher: Fetcher | None,
+        fetcher: Fetcher,
     ) -> None:
         self._engine, self._readiness = engine, readiness
         self._admission, self._metrics, self._fetcher = admission, metrics, fetcher
@@ -119,43 +135,50 @@ class Evaluations:
     async def answer(self, query: EvaluationQuery, request: Request) -> Response:
         """All that is wrong with the list is said before anything is scored."""
         accepted(request, NDJSON)
-        if self._fetcher is None:
-            raise errors.MalformedRequest("This service takes no URLs.")
         require_served(query.model, self._readiness())
         options = DetectionOptions(query.sampling, "clips", model=query.model)
         receiver = self._receiver(request)
         caller = request.state.caller
-        self._enter(caller)
-        try:
-            items = await self._items(receiver, request)
-        except BaseException:
-            self._callers.discard(caller)
-            raise
+        self._require_room(caller)
+        items = await self._items(receiver, request)
+        self._require_room(caller)
         scorer = _Scorer(
             self._engine, self._admission, self._metrics, self._fetcher, caller, options
         )
-        effort = Effort(self._settings.concurrency, _ATTEMPTS)
+        rows = evaluate(items, scorer, Effort(self._settings.concurrency, _ATTEMPTS))
+        self._enter(caller)
         return Lines(
-            evaluate(items, scorer, effort),
+            rows,
+            Tally(self._settings.clips),
             len(items),
-            self._beat,
-            request.state.request_id,
-            ended=lambda: self._callers.discard(caller),
+            beat=self._beat,
+            request_id=request.state.request_id,
+            ended=lambda: self._leave(caller),
         )
 
-    def _enter(self, caller: str) -> None:
+    def _require_room(self, caller: str) -> None:
         if caller in self._callers:
             raise errors.RateLimited(
                 "One list of each caller is scored at a time.", retry_after=_FULL_WAIT
             )
         if len(self._callers) >= self._settings.running:
             raise errors.Busy("As many lists are scored as may be.", retry_after=_FULL_WAIT)
+
+    def _enter(self, caller: str) -> None:
         self._callers.add(caller)
+        self._admission.lists += 1
+
+    def _leave(self, caller: str) -> None:
+        self._callers.discard(caller)
+        self._admission.lists -= 1
 
     def _receiver(self, request: Request) -> Receiver:
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind not in KINDS:
-            refusal = errors.UnsupportedMediaType(f"Send the list as {' or '.join(KINDS)}.")
+        encoding = request.headers.get("content-encoding", "identity").lower()
+        if kind not in KINDS or encoding != "identity":
+            refusal = errors.UnsupportedMediaType(
+                f"Send the list as {' or '.join(KINDS)}, without an encoding."
+            )
             refusal.accept = ", ".join(KINDS)
             raise refusal
         length = request.headers.get("content-length")
@@ -176,7 +199,9 @@ class Evaluations:
         data = await body.read(0, body.size)
         try:
             # Off the loop: megabytes of lines take a second to check.
-            items = await asyncio.to_thread(read_manifest, data, self._settings.items)
+            items = await asyncio.to_thread(
+                read_manifest, data, self._settings.items, self._settings.datasets
+            )
         except ManifestError as error:
             raise errors.MalformedRequest(f"The list cannot be used: {error}.") from None
         if any(item.path for item in items):

@@ -22,9 +22,9 @@ from service.engine import DetectionOptions
 from service.errors import NotReady, ServiceError
 from service.evaluation.journal import Journal, JournalError, open_journal
 from service.evaluation.manifest import Item, ManifestError, read_manifest
-from service.evaluation.running import Effort, Scorer, evaluate
+from service.evaluation.running import Effort, Scorer, Stopped, evaluate
 from service.evaluation.scorers import EngineScorer
-from service.evaluation.server import ServerError, ServerScorer
+from service.evaluation.server import ServerScorer
 from service.evaluation.tally import Tally
 from service.measures.rendering import Table
 from service.progress import counting_bar
@@ -94,16 +94,14 @@ def evaluate_list(
     tally = Tally()
     try:
         data = manifest.read_bytes()
-        items = read_manifest(data, _MOST)
+        items = read_manifest(data, _MOST, _MOST)
         folder.mkdir(parents=True, exist_ok=True)
-        about = _about(data, sampling, server, model)
+        about = _about(data, sampling, server)
         with open_journal(folder / "rows.jsonl", about, again=again) as journal:
             for row in journal.rows:
                 tally.add(row)
             scorer = (
-                ServerScorer(
-                    server, key, {"sampling": sampling}, manifest.parent, settings.limits.bytes
-                )
+                ServerScorer(server, key, {"sampling": sampling}, manifest.parent)
                 if server
                 else _engine(settings, sampling, manifest.parent)
             )
@@ -111,7 +109,7 @@ def evaluate_list(
                 asyncio.run(_run(scorer, items, journal, tally, Effort(concurrency)))
         result = result_of(tally)
         write_report(tally, result, folder)
-    except (ManifestError, JournalError, ServerError, ServiceError, OSError) as error:
+    except (ManifestError, JournalError, Stopped, ServiceError, OSError) as error:
         errors.print("[red]Stopped[/red]: ", end="")
         errors.print(_reason(error, manifest), markup=False)
         raise typer.Exit(1) from None
@@ -159,14 +157,14 @@ async def _engine(settings: Settings, sampling: str, folder: Path) -> AsyncItera
         yield EngineScorer(engine, fetcher, options, folder, settings.limits.bytes)
 
 
-def _about(data: bytes, sampling: str, server: str | None, model: Path | None) -> dict[str, str]:
-    """What rows must have in common."""
+def _about(data: bytes, sampling: str, server: str | None) -> dict[str, str]:
+    """What rows must have in common. Which model scores, they say themselves."""
     return {
         "version": __version__,
         "list": hashlib.sha256(data).hexdigest(),
         "sampling": sampling,
-        "server": server or "",
-        "model": str(model or ""),
+        # Without what may stand before the host: a password is not for a file.
+        "server": re.sub(r"//[^/@]*@", "//", server or ""),
     }
 
 
@@ -182,4 +180,4 @@ def _print(table: Table) -> None:
         shown.add_column(column)
     for row in table.rows:
         shown.add_row(*row)
-    Console(markup=False).print(shown)
+    Console(markup=False, emoji=False).print(shown)

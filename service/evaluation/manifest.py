@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from service.sources.url import LONGEST
 
@@ -25,16 +25,25 @@ class ManifestError(ValueError):
 
 
 class Item(BaseModel):
-    """One video. ``id`` is its number in the list, from 1, where the list gives none."""
+    """One video. ``id`` is its number in the list, from 1, where the list gives none; names hold
+    visible characters alone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
-    id: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")
+    id: str = Field(min_length=1, max_length=200)
     label: Label
     url: str = Field("", max_length=LONGEST)
     path: str = Field("", max_length=4096)
-    dataset: str = Field("", pattern=r"^[^\x00-\x1f\x7f]{0,100}$")
-    group: str = Field("", pattern=r"^[^\x00-\x1f\x7f]{0,200}$")
+    dataset: str = Field("", max_length=50)
+    group: str = Field("", max_length=200)
+
+    @field_validator("id", "dataset", "group")
+    @classmethod
+    def _visible(cls, text: str) -> str:
+        # What terminals and editors obey is no name.
+        if not text.isprintable():
+            raise ValueError("not visible")
+        return text
 
     @model_validator(mode="after")
     def _one_place(self) -> Item:
@@ -43,11 +52,11 @@ class Item(BaseModel):
         return self
 
 
-def read_manifest(data: bytes, most: int) -> list[Item]:
+def read_manifest(data: bytes, most: int, datasets: int) -> list[Item]:
     """The videos of a list, in its order.
 
-    Raises ``ManifestError`` where it is not UTF-8, holds nothing, more than ``most`` videos, a
-    video that is not described rightly, or an id twice.
+    Raises ``ManifestError`` where it is not UTF-8, holds nothing, more than ``most`` videos, more
+    than so many ``datasets``, a video that is not described rightly, or an id twice.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -65,6 +74,8 @@ def read_manifest(data: bytes, most: int) -> list[Item]:
         items.append(item)
     if not items:
         raise ManifestError("it holds no video")
+    if len({item.dataset for item in items}) > datasets:
+        raise ManifestError(f"it names more than {datasets} datasets")
     return items
 
 
@@ -83,7 +94,13 @@ def _json_lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             raise ManifestError(f"line {number}: this is no JSON") from None
         if not isinstance(fields, dict):
             raise ManifestError(f"line {number}: this is no JSON object")
-        yield number, {name: value for name, value in fields.items() if value not in (None, "")}
+        told = {name.lower(): _text(value) for name, value in fields.items()}
+        yield number, {name: value for name, value in told.items() if value not in (None, "")}
+
+
+def _text(value: Any) -> Any:
+    """Numbers are names as well."""
+    return str(value) if type(value) is int else value
 
 
 def _csv_lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -125,6 +142,6 @@ _REASONS = {
     "label": "the label must be real or fake",
     "url": f"a url has at most {LONGEST} characters",
     "path": "a path has at most 4096 characters",
-    "dataset": "the name of a dataset has at most 100 visible characters",
+    "dataset": "the name of a dataset has at most 50 visible characters",
     "group": "the name of a group has at most 200 visible characters",
 }

@@ -52,6 +52,8 @@ class ItemRow(BaseModel):
     score: float | None = Field(None, description="Of the most suspicious face")
     faces: tuple[FaceRow, ...] = ()
     threshold: float | None = Field(None, description="From which score on a video is called fake")
+    calibration: str | None = Field(None, description="How that was found, or `uncalibrated`")
+    abstain: str | None = Field(None, description="Why the model never decides, where it does not")
     model: str | None = Field(None, description="Name and version of what scored")
     sha256: str | None = Field(None, description="Of its ONNX file; of several, joined by `+`")
     strategy: str | None = Field(None, description="How it was trained")
@@ -71,6 +73,8 @@ def row_of(item: Item, report: Report, attempts: int, seconds: float) -> ItemRow
         score=report.score,
         faces=tuple(map(_face, report.faces)),
         threshold=report.operating_point.threshold,
+        calibration=report.operating_point.calibration,
+        abstain=report.operating_point.abstain,
         model=f"{report.model.name} {report.model.version}",
         sha256="+".join(each.sha256 for each in scorers),
         strategy="+".join(dict.fromkeys(each.strategy for each in scorers)),

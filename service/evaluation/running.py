@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,21 @@ from typing import Protocol
 from service.errors import ServiceError
 from service.evaluation.manifest import Item
 from service.evaluation.rows import ItemRow, row_of, row_of_error
+from service.logs import origin
 from service.report import Report
 
 _PASSING = frozenset({429, 503})
 """Statuses of what passes: too much to do, not ready yet."""
 
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE = 30.0
+_LONGEST_WISH = 3600.0
+"""Seconds that are waited because a service asks for it, at most."""
+
+_log = logging.getLogger("service.evaluation")
+
+
+class Stopped(Exception):
+    """Nothing more can be scored."""
 
 
 class Refused(Exception):
@@ -31,15 +41,19 @@ class Scorer(Protocol):
     """Whatever gives reports of videos."""
 
     async def report(self, item: Item) -> Report:
-        """With its clips. Raises ``ServiceError`` and ``Refused``."""
+        """With its clips. Raises ``ServiceError``, ``Refused`` and ``Stopped``."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass before the next try. Raises ``Stopped`` where there will be none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """``concurrency`` videos at a time. One that finds the service busy is tried ``attempts`` times
-    in all: after as long as the service asks for, or ``pause`` seconds and twice as long each time,
-    whichever is longer."""
+    """``concurrency`` videos at a time. One that finds the service busy is tried again, after as
+    long as the service asks for, or ``pause`` seconds and twice as long each time, whichever is
+    longer; and given up after ``attempts`` while no other of the list was in work."""
 
     concurrency: int
     attempts: int = 8
@@ -51,38 +65,78 @@ async def evaluate(
 ) -> AsyncGenerator[ItemRow, None]:
     """A row for every item, as they come. What is under way is cancelled when this is closed.
 
-    Raises whatever else a scorer raises: then nothing more can be scored.
+    Raises ``Stopped`` as a scorer does, after the rows of what was under way.
     """
+    trying = _Trying(scorer, effort)
     left = iter(items)
     under_way: set[asyncio.Task[ItemRow]] = set()
+    stopped: BaseException | None = None
     try:
         while True:
-            while len(under_way) < effort.concurrency:
+            # Whoever waits for a place would lose it to a newcomer again and again.
+            while not trying.pausing and not stopped and len(under_way) < effort.concurrency:
                 item = next(left, None)
                 if item is None:
                     break
-                under_way.add(asyncio.create_task(_row(item, scorer, effort)))
+                under_way.add(asyncio.create_task(trying.row(item)))
             if not under_way:
-                return
+                break
             done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                yield task.result()
+                error = task.exception()
+                if error is None:
+                    yield task.result()
+                stopped = stopped or error
     finally:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+    if stopped:
+        raise stopped
 
 
-async def _row(item: Item, scorer: Scorer, effort: Effort) -> ItemRow:
-    started = time.monotonic()
-    attempt = 1
-    while True:
+class _Trying:
+    """The tries of one evaluation: how many are being answered, and how many wait for another."""
+
+    def __init__(self, scorer: Scorer, effort: Effort) -> None:
+        self._scorer, self._effort = scorer, effort
+        self._asking = self.pausing = 0
+
+    async def row(self, item: Item) -> ItemRow:
+        """What comes of a video in the end. Raises ``Stopped``."""
+        started = time.monotonic()
+        tries = futile = 0
+        while True:
+            tries += 1
+            answer = await self._ask(item)
+            seconds = time.monotonic() - started
+            if isinstance(answer, Report):
+                # Off the loop: a report may have thousands of clips.
+                return await asyncio.to_thread(row_of, item, answer, tries, seconds)
+            # While others of the list are in work it may be they who are in the way.
+            futile += not self._asking
+            if answer.status not in _PASSING or futile >= self._effort.attempts:
+                return row_of_error(item, answer.code, tries, seconds)
+            await self._pause(answer.retry_after or 0.0, tries)
+
+    async def _ask(self, item: Item) -> Report | ServiceError | Refused:
+        self._asking += 1
         try:
-            report = await scorer.report(item)
-            return row_of(item, report, attempt, time.monotonic() - started)
+            return await self._scorer.report(item)
         except (ServiceError, Refused) as error:
-            if error.status not in _PASSING or attempt == effort.attempts:
-                return row_of_error(item, error.code, attempt, time.monotonic() - started)
-            pause = max(error.retry_after or 0.0, effort.pause * 2 ** (attempt - 1))
-        await asyncio.sleep(min(pause, _LONGEST_PAUSE))
-        attempt += 1
+            return error
+        except Stopped:
+            raise
+        except Exception as error:
+            _log.error("failed", extra={"fields": origin(error)})
+            return ServiceError("Something failed inside the service.")
+        finally:
+            self._asking -= 1
+
+    async def _pause(self, wish: float, tries: int) -> None:
+        own = min(self._effort.pause * 2.0 ** min(tries - 1, 16), _LONGEST_PAUSE)
+        self.pausing += 1
+        try:
+            await self._scorer.wait(max(own, min(wish, _LONGEST_WISH)))
+        finally:
+            self.pausing -= 1

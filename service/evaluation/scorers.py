@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,10 @@ class EngineScorer:
         async with await self._opened(item) as media:
             return await report_of(self._engine, media, self._options)
 
+    async def wait(self, seconds: float) -> None:
+        """See ``Scorer``."""
+        await asyncio.sleep(seconds)
+
     async def _opened(self, item: Item) -> AbstractAsyncContextManager[Source]:
         if item.url:
             return self._fetcher.open(self._fetcher.checked(item.url))
@@ -44,7 +48,11 @@ class EngineScorer:
 
 async def report_of(engine: Engine, media: Source, options: DetectionOptions) -> Report:
     """The report alone. Raises ``ServiceError``."""
-    async for event in engine.detect(media, options):
-        if isinstance(event, Finished):
-            return event.report
-    raise RuntimeError("the engine ended without a report")
+    report: Report | None = None
+    async with aclosing(engine.detect(media, options)) as events:
+        async for event in events:
+            if isinstance(event, Finished):
+                report = event.report
+    if report is None:
+        raise RuntimeError("the engine ended without a report")
+    return report

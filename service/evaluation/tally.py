@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from service.evaluation.rows import ItemRow
 from service.measures.levels import Level
 from service.measures.table import REAL, ScoreTable
 
 CLIPS = 1_000_000
-"""Kept at most."""
-
+"""Kept at most, unless it is said otherwise."""
 
 _Row = tuple[str, str, str, str, str, int, int, int, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What became of the videos. ``missed`` are forged ones that were not called fake, also for
-    want of a face; ``unscored`` are the errors by code."""
+    """What became of the videos; ``unscored`` are the errors by code."""
 
     items: int
     fake: int
@@ -30,33 +28,32 @@ class Coverage:
     errors: int
     unscored: dict[str, int]
     called_fake: int
-    """Forged videos that were."""
+    """Forged videos whose verdict is fake."""
     uncertain: int
     """Videos of either label on which the model does not decide."""
     seconds: float
     """Of all videos that were looked at."""
 
 
-@dataclass(slots=True)
 class Tally:
-    """Collects rows. Of very many clips only the first ``CLIPS`` are kept; ``complete`` says
-    whether those are all."""
+    """Collects rows. Of very many clips only the first ``most`` are kept; ``complete`` says whether
+    those are all."""
 
-    rows: list[ItemRow] = field(default_factory=list)
-    complete: bool = True
-    _clips: list[_Row] = field(default_factory=list)
-    _faces: list[_Row] = field(default_factory=list)
-    _videos: list[_Row] = field(default_factory=list)
+    def __init__(self, most: int = CLIPS) -> None:
+        self.rows: list[ItemRow] = []
+        self.complete = True
+        self.most = most
+        self._clips: list[_Row] = []
+        self._faces: list[_Row] = []
+        self._videos: list[_Row] = []
 
     def add(self, row: ItemRow) -> None:
         """Take one more row; its clips are moved to the table."""
         about = (row.id, row.group, _method(row), row.label, row.dataset)
         for face in row.faces:
-            for clip in face.clips:
-                if len(self._clips) >= CLIPS:
-                    self.complete = False
-                    break
-                self._clips.append((*about, face.id, *clip))
+            fits = self.most - len(self._clips)
+            self.complete = self.complete and len(face.clips) <= fits
+            self._clips += [(*about, face.id, *clip) for clip in face.clips[:fits]]
             self._faces.append((*about, face.id, 0, 0, face.start, face.end, face.score))
         if row.score is not None:
             worst = max(row.faces, key=lambda face: face.score)
@@ -65,10 +62,15 @@ class Tally:
 
     def table(self, level: Level) -> ScoreTable:
         """A row for each clip (as the network scored it), face or video (as the service did);
-        ``part`` is the dataset. Frames are told of clips alone. In whatever order rows came, the
-        table is the same."""
+        ``part`` is the dataset, ``method`` of forged ones as well. Videos and people (groups) are
+        numbered. Frames are told of clips alone. In whatever order rows came, the table is the
+        same."""
         rows = {"clip": self._clips, "face": self._faces, "video": self._videos}[level]
-        return ScoreTable.of(sorted(rows))
+        # Short names: a table's column is as wide as its longest. And none that means something.
+        videos = {name: f"v{n}" for n, name in enumerate(sorted(row.id for row in self.rows))}
+        groups = {name: f"g{n}" for n, name in enumerate(sorted({row.group for row in self.rows}))}
+        groups[""] = ""
+        return ScoreTable.of([(videos[row[0]], groups[row[1]], *row[2:]) for row in sorted(rows)])
 
     def datasets(self) -> list[str]:
         """In the order of their names."""
@@ -85,7 +87,9 @@ class Tally:
 
 
 def _method(row: ItemRow) -> str:
-    return REAL if row.label == "real" else row.dataset or "fake"
+    if row.label == "real":
+        return REAL
+    return "fake" if row.dataset in ("", REAL) else row.dataset
 
 
 def _excess(row: ItemRow) -> float:
@@ -109,13 +113,7 @@ def _coverage(rows: Sequence[ItemRow]) -> Coverage:
         no_face=status["no_face"],
         errors=status["error"],
         unscored=dict(sorted(Counter(row.code for row in rows if row.code).items())),
-        called_fake=sum(
-            row.label == "fake"
-            and row.score is not None
-            and row.threshold is not None
-            and row.score >= row.threshold
-            for row in rows
-        ),
+        called_fake=sum(row.label == "fake" and row.verdict == "fake" for row in rows),
         uncertain=sum(row.verdict == "uncertain" for row in rows),
         seconds=sum(row.duration or 0.0 for row in rows),
     )

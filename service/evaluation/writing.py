@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -131,8 +132,16 @@ def _figures(result: Result, level: str) -> Table:
         notes=(
             *(f"{MISSING}: {reason}." for reason in reasons),
             "Intervals (95 %) draw groups with replacement; a video without a group is its own.",
+            *_OF_LEVEL.get(level, ()),
         ),
     )
+
+
+_OF_LEVEL = {
+    "face": (
+        "A face counts as its video does: one left as it was beside a forged one is a miss here.",
+    )
+}
 
 
 def _mistakes(tally: Tally) -> Table:
@@ -167,8 +176,26 @@ def _head(result: Result) -> list[str]:
 
 def _markdown(result: Result, tables: list[Table], pictures: dict[str, bytes]) -> str:
     images = [f"![{name}]({name}.png)\n" for name in pictures]
-    parts = [f"# {TITLE}\n", *(f"{line}\n" for line in _head(result))]
-    return "\n".join([*parts, markdown(tables[0]), *images, *map(markdown, tables[1:])])
+    parts = [f"# {TITLE}\n", *(f"{_plain(line)}\n" for line in _head(result))]
+    first, *rest = (markdown(_literal(table)) for table in tables)
+    return "\n".join([*parts, first, *images, *rest])
+
+
+def _literal(table: Table) -> Table:
+    """The same in Markdown: whatever stands in it is text, never markup."""
+    return Table(
+        title=table.title,
+        columns=table.columns,
+        rows=tuple(tuple(map(_plain, row)) for row in table.rows),
+        notes=tuple(map(_plain, table.notes)),
+    )
+
+
+def _plain(text: str) -> str:
+    return _MARKUP.sub(r"\\\g<0>", text)
+
+
+_MARKUP = re.compile(r"[\\`*_\[\]<>!#&~]")
 
 
 def _html(result: Result, tables: list[Table], pictures: dict[str, bytes]) -> str:

@@ -12,13 +12,16 @@ from service.measures.figures import BINS
 from service.measures.levels import Level
 from service.measures.table import REAL, ScoreTable
 
+_PANELS = 16
+"""Methods in one picture, the first of the alphabet."""
+
 _LONGEST = 20
 """Characters of a name in a legend."""
 
 
 def histograms(rows: ScoreTable, level: Level, title: str) -> Figure:
     """Share of scores in each twentieth, one panel a method with the real ones behind it."""
-    methods = rows.methods() or [REAL]
+    methods = rows.methods()[:_PANELS] or [REAL]
     figure = Figure(figsize=(3.2 * min(len(methods), 4), 2.4 * -(-len(methods) // 4) + 0.4))
     figure.set_layout_engine("constrained")
     figure.suptitle(title)
@@ -50,7 +53,7 @@ def roc_curves(rows: ScoreTable, level: Level, title: str) -> Figure | None:
         return None
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.subplots()
-    for method in rows.methods():
+    for method in rows.methods()[:_PANELS]:
         chosen = rows.select(methods=[method, REAL])
         false_alarms, recall, _ = roc_curve(chosen.fake, chosen.score)
         axes.plot(false_alarms, recall, label=_plain(method))
@@ -62,6 +65,8 @@ def roc_curves(rows: ScoreTable, level: Level, title: str) -> Figure | None:
 
 def _plain(name: str) -> str:
     """A name that is no formula and leaves room for the picture."""
+    # Legends leave out names that begin with an underscore.
+    name = f" {name}" if name.startswith("_") else name
     short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
     return short.replace("$", r"\$")
 

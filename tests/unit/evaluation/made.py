@@ -45,6 +45,7 @@ def scored(
         group=group,
         status="ok",
         verdict=verdict,
+        calibration="by hand",
         score=score,
         faces=tuple(made),
         threshold=0.5,

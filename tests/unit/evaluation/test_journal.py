@@ -10,7 +10,7 @@ from service.evaluation.journal import JournalError, open_journal
 from tests.unit.evaluation.made import lacking, scored
 
 ABOUT = {"list": "1", "sampling": "paper"}
-ROWS = [scored("a", "fake", [0.9]), lacking("b", "real", "busy"), lacking("c", "fake")]
+ROWS = [scored("ä", "fake", [0.9]), lacking("b", "real", "busy"), lacking("c", "fake")]
 
 
 def filled(path: Path) -> Path:
@@ -29,15 +29,15 @@ def test_rows_are_there_again(tmp_path: Path) -> None:
 def test_with_again_errors_are_dropped_for_good(tmp_path: Path) -> None:
     path = filled(tmp_path / "rows")
     with open_journal(path, ABOUT, again=True) as journal:
-        assert [row.id for row in journal.rows] == ["a", "c"]
+        assert [row.id for row in journal.rows] == ["ä", "c"]
     with open_journal(path, ABOUT) as journal:
-        assert [row.id for row in journal.rows] == ["a", "c"]
+        assert [row.id for row in journal.rows] == ["ä", "c"]
 
 
 def test_torn_at_any_byte_it_keeps_the_whole_rows_before(tmp_path: Path) -> None:
     whole = filled(tmp_path / "rows").read_bytes()
     ends = [place for place, byte in enumerate(whole) if byte == ord("\n")]
-    for size in range(ends[0] + 1, len(whole), 37):
+    for size in range(ends[0] + 1, len(whole), 1):
         torn = tmp_path / "torn"
         torn.write_bytes(whole[:size])
         with open_journal(torn, ABOUT) as journal:
@@ -86,3 +86,16 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr("os.write", lambda descriptor, line: len(line) // 2)
         with pytest.raises(JournalError, match="No space left"):
             journal.append(ROWS[0])
+
+
+def test_two_processes_do_not_write_one(tmp_path: Path) -> None:
+    path = filled(tmp_path / "rows")
+    with open_journal(path, ABOUT) as first:
+        with (
+            pytest.raises(JournalError, match="another process"),
+            open_journal(path, ABOUT),
+        ):
+            pass
+        first.append(scored("d", "real", [0.1]))
+    with open_journal(path, ABOUT) as journal:
+        assert len(journal.rows) == len(ROWS) + 1

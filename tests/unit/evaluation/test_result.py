@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from service.evaluation import tally as tallying
 from service.evaluation.papers import FILE, table_six
 from service.evaluation.result import Group, Result, result_of
 from service.evaluation.rows import ItemRow
@@ -97,17 +97,51 @@ def test_nothing_scored_is_a_result_too(rows: list[ItemRow], tmp_path: Path) -> 
 def test_two_models_are_named() -> None:
     rows = [ROWS[0], scored("z", "real", [0.2], sha256="b" * 64)]
     assert "The model changed" in result_of(tallied(rows)).notes[0]
-    assert not result_of(tallied(ROWS)).notes
+    assert result_of(tallied(ROWS)).notes == ("Calibration: by hand.",)
 
 
-def test_clips_beyond_the_bound_are_left_out_and_that_is_said(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(tallying, "CLIPS", 3)
-    tally = tallied(ROWS)
+def test_clips_beyond_the_bound_are_left_out_and_that_is_said() -> None:
+    tally = Tally(3)
+    for row in ROWS:
+        tally.add(row)
     assert len(tally.table("clip")) == 3
     assert len(tally.table("face")) == 6
-    assert "first" in result_of(tally).notes[0]
+    assert "first 3 clips" in result_of(tally).notes[-1]
+
+
+def test_a_model_that_does_not_decide_is_said() -> None:
+    undecided = {"verdict": "uncertain", "abstain": "It is a test.", "calibration": "uncalibrated"}
+    result = result_of(tallied([row.model_copy(update=undecided) for row in ROWS[:4]]))
+    notes = " ".join(result.notes)
+    assert "never decides: It is a test." in notes
+    assert "not calibrated" in notes
+    assert "4 videos are undecided" in notes
+    assert result.groups[0].coverage.called_fake == 0
+
+
+def test_the_one_dataset_of_a_list_keeps_its_name() -> None:
+    assert [each.dataset for each in result_of(tallied(ROWS[:2])).groups] == ["DFW"]
+    assert [each.dataset for each in result_of(tallied([scored("x", "real", [0.1])])).groups] == [
+        None
+    ]
+
+
+@pytest.mark.parametrize("name", ["real", "fake", ""])
+def test_names_of_datasets_mean_nothing(name: str) -> None:
+    rows = [scored("a", "fake", [0.9], dataset=name), scored("b", "real", [0.1], dataset=name)]
+    table = tallied(rows).table("video")
+    assert table.methods() == ["fake"]
+    assert at(result_of(tallied(rows)).groups[0], "video").auc.value == 1.0
+
+
+def test_names_of_groups_mean_nothing() -> None:
+    named = [
+        scored("1", "fake", [0.9], group="a;b"),
+        scored("2", "real", [0.1], group=";"),
+        scored("3", "fake", [0.8], group="video 4"),
+        scored("4", "real", [0.2]),
+    ]
+    assert at(result_of(tallied(named)).groups[0], "video").counts.people == 4
 
 
 def test_intervals_draw_groups() -> None:
@@ -137,7 +171,8 @@ def test_the_worst_mistakes_come_first_and_right_ones_not_at_all(tmp_path: Path)
 
 def test_ids_and_names_cannot_become_markup(tmp_path: Path) -> None:
     hostile = '$\\no$<script>alert(1)</script><img src=x onerror="a">|`x`'
-    tally = tallied([scored(hostile, "fake", [0.1], dataset=hostile), ROWS[2]])
+    linked = "![x](http://evil.test/b.png)"
+    tally = tallied([scored(hostile, "fake", [0.1], dataset=linked), ROWS[2]])
     write_report(tally, result_of(tally), tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "<script" not in page
@@ -145,6 +180,19 @@ def test_ids_and_names_cannot_become_markup(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in page
     assert "default-src 'none'" in page
     assert page.count("data:image/png;base64,") == 2
+    text = (tmp_path / "report.md").read_text()
+    assert re.search(r"(?<!\\)<", text) is None
+    assert linked not in text
+    assert {len(re.split(r"(?<!\\)\|", line)) for line in text.splitlines() if "alert" in line} == {
+        7
+    }
+
+
+@pytest.mark.parametrize("names", [["_hidden"], [f"d{number}" for number in range(40)]])
+def test_pictures_take_any_names(names: list[str], tmp_path: Path) -> None:
+    tally = tallied([*(scored(n, "fake", [0.9], dataset=n) for n in names), ROWS[2]])
+    write_report(tally, result_of(tally), tmp_path)
+    assert (tmp_path / "scores.png").stat().st_size > 1000
 
 
 def test_a_result_can_be_read_back(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from service.errors import Busy, NotReady, OriginFailed, ServiceError, UrlBlocked
 from service.evaluation.manifest import Item
 from service.evaluation.rows import ItemRow
-from service.evaluation.running import Effort, Refused, evaluate
+from service.evaluation.running import Effort, Refused, Stopped, evaluate
 from service.report import Report
 from tests.api.fakes import EXAMPLE
 from tests.unit.evaluation.made import item
@@ -27,6 +27,9 @@ class Scripted:
         self.at_once = self.most_at_once = 0
         self.asked: list[str] = []
         self.cancelled = 0
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     async def report(self, item: Item) -> Report:
         self.asked.append(item.id)
@@ -102,8 +105,33 @@ async def test_closing_cancels_what_is_under_way() -> None:
     assert len(scorer.asked) < 9
 
 
-async def test_what_ends_everything_is_raised_and_nothing_left_running() -> None:
-    scorer = Scripted({"i2": [RuntimeError("the end")]})
-    with pytest.raises(RuntimeError, match="the end"):
-        await rows_of(scorer, 9)
-    assert scorer.at_once == 0
+async def test_what_nobody_foresaw_is_a_row_as_well() -> None:
+    rows = await rows_of(Scripted({"i2": [RuntimeError("secret")]}), 9)
+    assert len(rows) == 9
+    assert (rows["i2"].status, rows["i2"].code) == ("error", "internal")
+
+
+async def test_what_ends_everything_is_raised_after_what_was_under_way() -> None:
+    scorer = Scripted({"i0": [Stopped("the end")]}, seconds=0.05)
+    rows = evaluate([item(n) for n in range(9)], scorer, QUICK)
+    assert {(await anext(rows)).id for _ in range(2)} == {"i1", "i2"}
+    with pytest.raises(Stopped, match="the end"):
+        await anext(rows)
+    assert sorted(scorer.asked) == ["i0", "i1", "i2"]
+    assert not scorer.cancelled
+
+
+class OnePlace(Scripted):
+    """Has a place for one video at a time."""
+
+    async def report(self, item: Item) -> Report:
+        if self.at_once:
+            self.asked.append(item.id)
+            raise Busy("x")
+        return await super().report(item)
+
+
+async def test_who_waits_for_a_place_gets_it_before_newcomers() -> None:
+    scorer = OnePlace(seconds=0.1)
+    rows = await rows_of(scorer, 12, Effort(concurrency=3, attempts=2, pause=0.01))
+    assert {row.status for row in rows.values()} == {"ok"}
