@@ -4,8 +4,9 @@ minute."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
-from service.sources.pieces import Stream
+T = TypeVar("T")
 
 LIVE_SECONDS = 60.0
 """The window of a live stream that is taken."""
@@ -21,19 +22,20 @@ def rank(width: int, height: int, rate: int) -> tuple[bool, int, int]:
     return fits, pixels if fits else -pixels, rate
 
 
-class Choice:
+class Choice(Generic[T]):
     """The first rendition offered whose announced rate fits ``largest`` bytes; while none does, the
-    smallest, as ``stream``."""
+    smallest, as ``best``."""
 
     def __init__(self, largest: int) -> None:
         self._largest, self._size = largest, float("inf")
-        self.stream: Stream | None = None
+        self.best: T | None = None
 
-    def settles(self, stream: Stream, rate: int) -> bool:
-        """Offer one, of so many bits a second; whether no other need be looked at."""
-        size = stream.seconds * rate / 8
+    def settles(self, offer: T, seconds: float, rate: int) -> bool:
+        """Offer one that lasts so long, of so many bits a second; whether no other need be looked
+        at."""
+        size = seconds * rate / 8
         if size < self._size:
-            self.stream, self._size = stream, size
+            self.best, self._size = offer, size
         return size <= self._largest
 
 

@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from xml.etree.ElementTree import Element, ParseError
 
@@ -15,11 +14,13 @@ from defusedxml.ElementTree import fromstring
 
 from service.errors import OriginFailed, OverLimits
 from service.sources.choice import LIVE_SECONDS, Choice, newest, rank
-from service.sources.pieces import MOST, Piece, Stream
+from service.sources.levels import Level, Segments, child_of, name_of
+from service.sources.pieces import MOST, Piece, Stream, too_many
 from service.sources.url import Url
 
 TEXT_BYTES = 2**20
 """Of one manifest."""
+_REPRESENTATIONS = 100
 _LONGEST = 1e5
 """Seconds of a period that are believed."""
 _DURATION = re.compile(
@@ -41,65 +42,26 @@ async def stream(url: Url, text: bytes, largest: int, now: float | None = None) 
     Raises ``OriginFailed`` for what is no manifest or is encrypted, ``OverLimits`` and
     ``UrlBlocked``.
     """
+    # In a thread from first to last: a few kilobytes can name very many pieces.
+    return await asyncio.to_thread(_read, url, text, largest, time.time() if now is None else now)
+
+
+def _read(url: Url, text: bytes, largest: int, now: float) -> Stream:
     try:
-        root = await asyncio.to_thread(fromstring, text, forbid_dtd=True)
-        return _Manifest(root, url, time.time() if now is None else now).stream(largest)
+        return _Manifest(fromstring(text, forbid_dtd=True), url, now).stream(largest)
     except (ParseError, DefusedXmlException, ValueError, ArithmeticError, LookupError):
         raise OriginFailed("The manifest cannot be read.") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """What a representation inherits: elements from the manifest down to it."""
-
-    chain: tuple[Element, ...]
-    base: Url
-
-    def down(self, element: Element) -> _Level:
-        own = _child(element, "BaseURL")
-        base = self.base if own is None else self.base.join((own.text or "").strip())
-        return _Level((*self.chain, element), base)
-
-    def attribute(self, name: str, default: str = "") -> str:
-        """The nearest value."""
-        found = (each.get(name) for each in reversed(self.chain))
-        return next((value for value in found if value is not None), default)
-
-    def segments(self, name: str) -> _Segments | None:
-        """``SegmentTemplate``, ``SegmentList`` or ``SegmentBase``, whose parts may stand on several
-        levels; None where it stands on none."""
-        found = [child for each in self.chain if (child := _child(each, name)) is not None]
-        return _Segments(tuple(reversed(found))) if found else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Segments:
-    """Elements of one name, the nearest first."""
-
-    elements: tuple[Element, ...]
-
-    def attribute(self, name: str, default: str = "") -> str:
-        found = (each.get(name) for each in self.elements)
-        return next((value for value in found if value is not None), default)
-
-    def child(self, name: str) -> Element | None:
-        found = (_child(each, name) for each in self.elements)
-        return next((child for child in found if child is not None), None)
-
-    @property
-    def timescale(self) -> int:
-        return max(1, int(self.attribute("timescale", "1")))
-
-
 class _Manifest:
     def __init__(self, root: Element, url: Url, now: float) -> None:
-        if _name(root) != "MPD":
+        if name_of(root) != "MPD":
             raise ValueError("not a manifest")
-        self._root, self._top, self._now = root, _Level((), url).down(root), now
+        self._root, self._top, self._now = root, Level((), url).down(root), now
         self._live = root.get("type") == "dynamic"
 
     def stream(self, largest: int) -> Stream:
-        periods = [each for each in self._root if _name(each) == "Period"]
+        periods = [each for each in self._root if name_of(each) == "Period"]
         period = max(periods, key=self._seconds)
         notes = []
         if len(periods) > 1:
@@ -115,28 +77,32 @@ class _Manifest:
 
     def _fitting(self, period: Element, largest: int) -> tuple[Piece, ...]:
         """Of the best representation that fits; where none does, of the smallest."""
-        choice = Choice(largest)
+        choice: Choice[Level] = Choice(largest)
         for level in self._ranked(self._top.down(period)):
-            pieces = Stream(tuple(self._pieces(level, period)))
-            if choice.settles(pieces, int(level.attribute("bandwidth", "0"))):
+            lasts = self._lasts(level, period)
+            if choice.settles(level, lasts, int(level.attribute("bandwidth", "0"))):
                 break
-        if choice.stream is None:
+        if choice.best is None:
             raise OriginFailed("The manifest names no video.")
-        return choice.stream.pieces
+        return tuple(self._pieces(choice.best, period))
 
-    def _ranked(self, period: _Level) -> list[_Level]:
+    def _ranked(self, period: Level) -> list[Level]:
         """Representations of video, best first."""
-        levels = []
+        levels: list[Level] = []
         for group in period.chain[-1]:
-            if _name(group) == "AdaptationSet":
-                for each in group:
-                    if _name(each) == "Representation":
-                        levels.append(period.down(group).down(each))
+            if name_of(group) == "AdaptationSet":
+                within = period.down(group)
+                levels += [within.down(each) for each in group if name_of(each) == "Representation"]
+                if len(levels) > _REPRESENTATIONS:
+                    raise OverLimits(
+                        f"A manifest may name at most {_REPRESENTATIONS} representations."
+                    )
         videos = [level for level in levels if _shows(level)]
-        if any(_child(each, "ContentProtection") is not None for v in videos for each in v.chain):
+        above = {each for video in videos for each in video.chain}
+        if any(child_of(each, "ContentProtection") is not None for each in above):
             raise OriginFailed("The stream is encrypted.")
 
-        def quality(level: _Level) -> tuple[bool, int, int]:
+        def quality(level: Level) -> tuple[bool, int, int]:
             names = ("width", "height", "bandwidth")
             return rank(*(int(level.attribute(name, "0")) for name in names))
 
@@ -146,7 +112,18 @@ class _Manifest:
         text = period.get("duration") or self._root.get("mediaPresentationDuration") or ""
         return _duration(text)
 
-    def _pieces(self, level: _Level, period: Element) -> Iterator[Piece]:
+    def _lasts(self, level: Level, period: Element) -> float:
+        """Seconds of all pieces, of which none is made for that."""
+        template = level.segments("SegmentTemplate")
+        listed = level.segments("SegmentList")
+        if template is not None:
+            lengths = (length for _, _, length in self._entries(template, period))
+            return sum(lengths) / template.timescale
+        if listed is not None:
+            return len(listed.named) * listed.seconds
+        return self._seconds(period)
+
+    def _pieces(self, level: Level, period: Element) -> Iterator[Piece]:
         template = level.segments("SegmentTemplate")
         listed = level.segments("SegmentList")
         if template is not None:
@@ -156,11 +133,17 @@ class _Manifest:
         else:
             yield Piece(level.base, self._seconds(period))
 
-    def _templated(self, level: _Level, template: _Segments, period: Element) -> Iterator[Piece]:
+    def _templated(self, level: Level, template: Segments, period: Element) -> Iterator[Piece]:
         head = template.attribute("initialization")
         if head:
             yield Piece(level.base.join(_filled(head, level, 0, 0)))
         media = template.attribute("media")
+        for number, start, length in self._entries(template, period):
+            place = level.base.join(_filled(media, level, number, start))
+            yield Piece(place, length / template.timescale)
+
+    def _entries(self, template: Segments, period: Element) -> list[tuple[int, int, int]]:
+        """Number, start and length of the segments that are taken."""
         first = int(template.attribute("startNumber", "1"))
         timeline = template.child("SegmentTimeline")
         if timeline is not None:
@@ -172,12 +155,10 @@ class _Manifest:
         if self._live:
             lengths = [length for _, _, length in entries]
             entries = entries[newest(lengths, LIVE_SECONDS * template.timescale) :]
-        for number, start, length in entries:
-            place = level.base.join(_filled(media, level, number, start))
-            yield Piece(place, length / template.timescale)
+        return entries
 
     def _numbered(
-        self, template: _Segments, first: int, period: Element
+        self, template: Segments, first: int, period: Element
     ) -> Iterator[tuple[int, int, int]]:
         """Number, start and length of segments that are all equally long."""
         length = int(template.attribute("duration"))
@@ -194,7 +175,7 @@ class _Manifest:
         else:
             places = range(-int(-self._seconds(period) // seconds))
         if len(places) > MOST:
-            raise OverLimits(f"A video may come in at most {MOST} pieces.")
+            raise too_many()
         for place in places:
             yield first + place, place * length, length
 
@@ -202,7 +183,7 @@ class _Manifest:
 def _timeline(timeline: Element, end: float) -> Iterator[tuple[int, int]]:
     """Start and length of each segment."""
     at = count = 0
-    entries = [each for each in timeline if _name(each) == "S"]
+    entries = [each for each in timeline if name_of(each) == "S"]
     for place, entry in enumerate(entries):
         at = int(entry.get("t") or at)
         length, repeat = int(entry.get("d") or 0), int(entry.get("r") or 0)
@@ -214,23 +195,21 @@ def _timeline(timeline: Element, end: float) -> Iterator[tuple[int, int]]:
             repeat = max(0, int(((float(later) if later else end) - at) / length + 0.5) - 1)
         count += repeat + 1
         if count > MOST:
-            raise OverLimits(f"A video may come in at most {MOST} pieces.")
+            raise too_many()
         for _ in range(repeat + 1):
             yield at, length
             at += length
 
 
-def _listed(level: _Level, listed: _Segments) -> Iterator[Piece]:
+def _listed(level: Level, listed: Segments) -> Iterator[Piece]:
     head = listed.child("Initialization")
     if head is not None:
         yield _ranged(level, head.get("sourceURL"), head.get("range"), 0.0)
-    seconds = int(listed.attribute("duration", "0")) / listed.timescale
-    for each in listed.elements[0]:
-        if _name(each) == "SegmentURL":
-            yield _ranged(level, each.get("media"), each.get("mediaRange"), seconds)
+    for each in listed.named:
+        yield _ranged(level, each.get("media"), each.get("mediaRange"), listed.seconds)
 
 
-def _ranged(level: _Level, reference: str | None, span: str | None, seconds: float) -> Piece:
+def _ranged(level: Level, reference: str | None, span: str | None, seconds: float) -> Piece:
     place = level.base.join(reference) if reference else level.base
     if span is None:
         return Piece(place, seconds)
@@ -240,7 +219,7 @@ def _ranged(level: _Level, reference: str | None, span: str | None, seconds: flo
     return Piece(place, seconds, int(match[1]), int(match[2]) - int(match[1]) + 1)
 
 
-def _filled(template: str, level: _Level, number: int, start: int) -> str:
+def _filled(template: str, level: Level, number: int, start: int) -> str:
     values: dict[str, str | int] = {
         "RepresentationID": level.chain[-1].get("id") or "",
         "Bandwidth": int(level.attribute("bandwidth", "0")),
@@ -257,7 +236,7 @@ def _filled(template: str, level: _Level, number: int, start: int) -> str:
     return _PLACE.sub(value, template)
 
 
-def _shows(level: _Level) -> bool:
+def _shows(level: Level) -> bool:
     kind = level.attribute("contentType") or level.attribute("mimeType")
     return kind.startswith("video") or bool(level.attribute("width"))
 
@@ -270,12 +249,3 @@ def _duration(text: str) -> float:
     parts = {name: float(value or 0) for name, value in match.groupdict().items()}
     seconds = parts["d"] * 86400 + parts["h"] * 3600 + parts["m"] * 60 + parts["s"]
     return min(seconds, _LONGEST)
-
-
-def _child(element: Element, name: str) -> Element | None:
-    return next((each for each in element if _name(each) == name), None)
-
-
-def _name(element: Element) -> str:
-    """Without its namespace."""
-    return str(element.tag).rpartition("}")[2]

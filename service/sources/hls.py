@@ -9,19 +9,22 @@ from typing import Any
 
 from m3u8 import M3U8
 from m3u8.model import InitializationSection, Key, Playlist, Segment
-from m3u8.protocol import ext_x_map
+from m3u8.protocol import ext_x_map, ext_x_media, ext_x_media_sequence
 
 from service.errors import OriginFailed, OverLimits
 from service.sources.choice import LIVE_SECONDS, Choice, newest, rank
 from service.sources.encryption import Lock
 from service.sources.origin import Origin
-from service.sources.pieces import MOST, Piece, Stream
+from service.sources.pieces import MOST, Piece, Stream, too_many
 from service.sources.url import Url
 
 TEXT_BYTES = 2**20
 """Of one playlist."""
 _PLAYLISTS = 4
 """Renditions that are looked at until one fits."""
+_RENDITIONS = 200
+_KEYS = 500
+"""Of one playlist: each segment looks for its own among them."""
 _LONGEST = 3600.0
 """Seconds of a segment that are believed."""
 _RANGE = re.compile(r"(\d{1,15})(?:@(\d{1,15}))?")
@@ -44,8 +47,8 @@ async def stream(origin: Origin, url: Url, text: bytes, largest: int) -> Stream:
     """
     playlist = await _parsed(text)
     if not playlist.is_variant:
-        return _pieces(playlist, url)
-    choice = Choice(largest)
+        return await asyncio.to_thread(_pieces, playlist, url)
+    choice: Choice[Stream] = Choice(largest)
     for rendition in _ranked(playlist.playlists)[:_PLAYLISTS]:
         place = url.join(rendition.uri or "")
         async with origin.get(place) as answer:
@@ -54,11 +57,12 @@ async def stream(origin: Origin, url: Url, text: bytes, largest: int) -> Stream:
             inner, place = await _parsed(await answer.body(TEXT_BYTES)), answer.url
         if inner.is_variant:
             raise OriginFailed("A playlist of renditions leads to another one.")
-        if choice.settles(_pieces(inner, place), rendition.stream_info.bandwidth or 0):
+        offer = await asyncio.to_thread(_pieces, inner, place)
+        if choice.settles(offer, offer.seconds, rendition.stream_info.bandwidth or 0):
             break
-    if choice.stream is None:
+    if choice.best is None:
         raise OriginFailed("The playlist names no rendition with video.")
-    return choice.stream
+    return choice.best
 
 
 async def _parsed(text: bytes) -> M3U8:
@@ -66,17 +70,28 @@ async def _parsed(text: bytes) -> M3U8:
         raise _unreadable()
     try:
         content = text.decode("utf-8-sig")
-        return await asyncio.to_thread(M3U8, content, custom_tags_parser=_note_key)
+        return await asyncio.to_thread(M3U8, content, custom_tags_parser=_look_at)
+    except OverLimits:
+        raise
     # It raises whatever its conversions raise.
     except Exception:
         raise _unreadable() from None
 
 
-def _note_key(line: str, number: int, data: dict[str, Any], state: dict[str, Any]) -> bool:
-    """The parser forgets which key was in force where a head was named."""
+def _look_at(line: str, number: int, data: dict[str, Any], state: dict[str, Any]) -> bool:
+    """Called before each tag is parsed; whether the parser is to leave it out."""
+    # What it makes of them grows with the square of their number.
+    if len(data["segments"]) > MOST:
+        raise too_many()
+    if len(data["keys"]) > _KEYS or len(data["playlists"]) > _RENDITIONS:
+        raise OverLimits(
+            f"A playlist may name at most {_KEYS} keys and {_RENDITIONS} renditions of a video."
+        )
     if line.startswith(ext_x_map):
+        # The parser forgets which key was in force where a head was named.
         data.setdefault(_HEAD_KEYS, []).append(state.get("current_key"))
-    return False
+    # Sound and subtitles, of which every rendition would get a list of its own.
+    return line.startswith(ext_x_media) and not line.startswith(ext_x_media_sequence)
 
 
 def _ranked(playlists: Iterable[Playlist]) -> list[Playlist]:
@@ -96,7 +111,7 @@ def _ranked(playlists: Iterable[Playlist]) -> list[Playlist]:
 def _pieces(playlist: M3U8, url: Url) -> Stream:
     segments = list(playlist.segments)
     if len(segments) > MOST:
-        raise OverLimits(f"A video may come in at most {MOST} pieces.")
+        raise too_many()
     notes = []
     runs = list(_runs(segments))
     longest = max(runs, key=_seconds, default=[])

@@ -56,13 +56,18 @@ class Stream:
         return sum(piece.seconds for piece in self.pieces)
 
 
+def too_many() -> OverLimits:
+    """The error where a video has more than ``MOST``."""
+    return OverLimits(f"A video may come in at most {MOST} pieces.")
+
+
 async def join(origin: Origin, stream: Stream, largest: int, arrived: Arrived) -> Memory:
     """Fetch all pieces. Raises ``OverLimits``, ``TooLarge``, ``UrlBlocked``, ``OriginFailed`` and
     ``OriginSlow``."""
     if not stream.pieces:
         raise OriginFailed("The playlist names no piece of video.")
     if len(stream.pieces) > MOST:
-        raise OverLimits(f"A video may come in at most {MOST} pieces.")
+        raise too_many()
     data, digest, keys = io.BytesIO(), hashlib.sha256(), Keys(origin)
     for piece in stream.pieces:
         async with aclosing(await _opened(origin, piece, keys)) as chunks:
