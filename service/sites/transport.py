@@ -58,10 +58,10 @@ class ParentRH(RequestHandler):  # type: ignore[misc]
                 method, body = "GET", b""
                 sent.pop("Content-Type", None)
             there = urljoin(url, location)
-            # What was said to one host is not repeated to another.
+            # What was said to one host is not repeated to another, nor without TLS.
             sent.pop("Cookie", None)
-            if urlsplit(there).netloc != urlsplit(url).netloc:
-                sent.pop("Authorization", None)
+            if urlsplit(there)[:2] != urlsplit(url)[:2]:
+                sent = {name: value for name, value in sent.items() if not _tells_who(name)}
             url = there
         raise HTTPError(response, redirect_loop=True)
 
@@ -80,6 +80,10 @@ class ParentRH(RequestHandler):  # type: ignore[misc]
         if answer is None:
             raise TransportError("no answer")
         return answer
+
+
+def _tells_who(name: str) -> bool:
+    return name == "Authorization" or name.startswith("X-")
 
 
 def _body(data: Any) -> bytes:

@@ -23,6 +23,9 @@ from service.sources.url import Url, blocked
 # It writes URLs and addresses.
 logging.getLogger("httpcore2").setLevel(logging.CRITICAL)
 
+_TRIED = 4
+"""Addresses of a name that are connected to, one after another."""
+
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
@@ -84,6 +87,7 @@ class Guard(httpcore2.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
     async def _addresses(self, host: str, port: int) -> list[Address]:
+        """The first of a name, once all have been looked at."""
         try:
             addresses = [ipaddress.ip_address(each) for each in await self._resolve(host, port)]
         except TimeoutError:
@@ -93,7 +97,7 @@ class Guard(httpcore2.AsyncNetworkBackend):
             raise blocked() from None
         if not all(map(self._allowed, addresses)):
             raise blocked()
-        return addresses
+        return addresses[:_TRIED]
 
     def _allowed(self, address: Address) -> bool:
         return public(address) or (self._settings.loopback and address == _LOOPBACK)

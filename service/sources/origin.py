@@ -18,6 +18,7 @@ from service import __version__
 from service.errors import OriginFailed, OriginSlow
 from service.settings import FetchSettings
 from service.sources.guard import Guard
+from service.sources.meter import Meter
 from service.sources.url import Url, blocked
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -25,6 +26,10 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CONNECTIONS = 2
 _CONNECT_SECONDS = 10.0
+_CHUNKS, _CHUNK_BYTES = 1000, 64
+"""A body may come in so many chunks, and one more for every so many bytes of it."""
+_MANNERS = frozenset({"Accept", "Accept-Language", "Origin", "Referer", "User-Agent"})
+"""Headers that say nothing of who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class Answer:
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes, undecoded. Raises ``OriginFailed`` and ``OriginSlow``."""
         chunks = self._response.aiter_stream()
+        count = size = 0
         try:
             while True:
                 async with self._origin.waiting():
@@ -90,6 +96,11 @@ class Answer:
                 if chunk is None:
                     return
                 self._origin.fetched += len(chunk)
+                count, size = count + 1, size + len(chunk)
+                if count > _CHUNKS + size // _CHUNK_BYTES:
+                    raise OriginFailed("The origin sends the media in crumbs.")
+                # Those that have arrived already come without a turn of anybody else.
+                await asyncio.sleep(0)
                 yield chunk
         finally:
             await chunks.aclose()
@@ -116,11 +127,13 @@ class Origin:
         self.waited = 0.0
         self.fetched = 0
         self._manners: dict[str, str] = {}
-        self._cookies: dict[str, str] = {}
+        self._tokens: dict[str, str] = {}
+        self._home: tuple[str, str, int] | None = None
+        self._meter = Meter(guard)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls,
             max_connections=_CONNECTIONS,
-            network_backend=guard,
+            network_backend=self._meter,
         )
 
     async def __aenter__(self) -> Self:
@@ -134,12 +147,13 @@ class Origin:
     ) -> None:
         await self._pool.aclose()
 
-    def introduce(self, headers: Mapping[str, str], host: str) -> None:
-        """Send these headers with all requests of ``get`` from now on, except cookies, which go to
-        ``host`` alone."""
-        self._manners = {name.title(): value for name, value in headers.items()}
-        cookie = self._manners.pop("Cookie", None)
-        self._cookies = {host: cookie} if cookie else {}
+    def introduce(self, headers: Mapping[str, str], url: Url) -> None:
+        """Send these headers with the requests of ``get`` from now on: what tells who asks, like
+        cookies and tokens, where scheme, host and port are those of ``url``, the rest always."""
+        named = {name.title(): value for name, value in headers.items()}
+        self._manners = {name: value for name, value in named.items() if name in _MANNERS}
+        self._tokens = {name: value for name, value in named.items() if name not in _MANNERS}
+        self._home = url.origin
 
     @asynccontextmanager
     async def get(
@@ -150,8 +164,8 @@ class Origin:
         Raises ``UrlBlocked``, ``OriginFailed`` and ``OriginSlow``.
         """
         for _ in range(self._settings.redirects + 1):
-            cookies = {"Cookie": self._cookies[url.host]} if url.host in self._cookies else {}
-            sent = {**self._manners, **cookies, **(headers or {})}
+            tokens = self._tokens if url.origin == self._home else {}
+            sent = {**self._manners, **tokens, **(headers or {})}
             async with self.ask("GET", url, sent) as answer:
                 location = answer.header("location")
                 if answer.status not in _REDIRECTS or location is None:
@@ -194,7 +208,8 @@ class Origin:
             },
         )
         async with self.waiting():
-            response = await self._pool.handle_async_request(request)
+            with self._meter.head():
+                response = await self._pool.handle_async_request(request)
         try:
             yield Answer(url, response, self)
         finally:

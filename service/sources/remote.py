@@ -77,7 +77,7 @@ class Fetcher:
                 raise page.error from None
             found = await self._found(self._pages, origin, url, page)
         video = self.checked(found.url)
-        origin.introduce(found.headers, video.host)
+        origin.introduce(found.headers, video)
         try:
             source = await self._media(origin, video, arrived)
         except _NoMedia as page:

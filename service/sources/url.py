@@ -43,6 +43,11 @@ class Url:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: what browsers hold for one party (RFC 6454)."""
+        return self.scheme, self.host, self.port
+
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}{self.target}"
 

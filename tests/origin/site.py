@@ -319,7 +319,14 @@ async def endless_hints(request: Request, data: bytes) -> None:
     with contextlib.suppress(ConnectionError):
         while True:
             await request.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
-            await asyncio.sleep(0.01)
+
+
+@behaviour
+async def crumbs(request: Request, data: bytes) -> None:
+    await request.head(200, Transfer_Encoding="chunked")
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await request.send(b"1\r\nx\r\n" * 10_000)
 
 
 @behaviour

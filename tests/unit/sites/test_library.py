@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+import yt_dlp.extractor
 from yt_dlp.networking.common import Request
 from yt_dlp.networking.exceptions import RequestError
 from yt_dlp.utils import ExtractorError
 
+from service.settings import SITES
+from service.sites import headers
 from service.sites.library import Library
 from service.sites.messages import POSTED_BYTES, Given, Wanted
 from tests.unit.sites.canned import answer
@@ -56,6 +61,36 @@ def test_a_cookie_that_was_set_by_hand_is_said_once() -> None:
     first, second = (wanted.headers for wanted, _ in parent.asked)
     assert first["Cookie"] == "a=b"
     assert "Cookie" not in second
+
+
+@pytest.mark.parametrize(
+    "there", ["http://a.example/", "https://b.example/", "https://a.example:81/"]
+)
+def test_what_tells_who_asks_stays_where_it_was_said(there: str) -> None:
+    begin = "https://a.example/"
+    parent = Parent(
+        {
+            begin: answer("", status=302, Location="/next"),
+            f"{begin}next": answer("", status=302, Location=there),
+            there: answer("there"),
+        }
+    )
+    named = {"Authorization": "Bearer b", "X-CSRFToken": "t", "Referer": "r"}
+    Library(["Reddit"], parent)._reader.urlopen(Request(begin, headers=named))
+    _, near, far = ({name.lower() for name in wanted.headers} for wanted, _ in parent.asked)
+    assert {"authorization", "x-csrftoken", "referer"} <= near
+    assert far & {"authorization", "x-csrftoken", "referer"} == {"referer"}
+
+
+def test_headers_that_the_sites_want_are_known() -> None:
+    folder = Path(yt_dlp.extractor.__file__).parent
+    files = [file for site in SITES for file in folder.rglob(f"{site.lower()}*/*.py")]
+    files += [folder / f"{site.lower()}.py" for site in SITES]
+    texts = [file.read_text() for file in files if file.is_file()]
+    assert len(texts) > len(SITES)
+    set_by = {name for text in texts for name in re.findall(r"[\"'](X-[\w-]+)[\"']", text, re.I)}
+    # The last is one of answers.
+    assert {name for name in set_by if not headers.of_request(name)} == {"X-Head-Seqnum"}
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,24 @@ async def test_the_next_address_is_tried(canary: Canary, monkeypatch: pytest.Mon
     assert tried == ["8.8.8.8", "2606:4700::1111"]
 
 
+async def test_of_very_many_addresses_all_are_looked_at_and_few_tried(
+    canary: Canary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    async def connect(self: object, host: str, *arguments: object) -> object:
+        tried.append(host)
+        raise httpcore2.ConnectError
+
+    monkeypatch.setattr(guard.AnyIOBackend, "connect_tcp", connect)
+    many = [f"8.8.{high}.{low}" for high in range(9) for low in range(1, 250)]
+    with pytest.raises(httpcore2.ConnectError):
+        await Guard(settings(canary), addresses(*many)).connect_tcp("a.example", 80)
+    assert tried == many[:4]
+    with pytest.raises(UrlBlocked):
+        await Guard(settings(canary), addresses(*many, "10.0.0.1")).connect_tcp("a.example", 80)
+
+
 async def test_a_name_that_is_not_found_says_no_more_than_a_private_one() -> None:
     async def nobody(host: str, port: int) -> Sequence[str]:
         raise OSError("Name or service not known")
