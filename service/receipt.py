@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import BaseModel, ConfigDict, Field
 
 from service import __version__
-from service.errors import ModelError
+from service.errors import ModelError, OverLimits
 
 if TYPE_CHECKING:
     from service.engine import DetectionOptions
@@ -66,13 +66,13 @@ class ReceiptFace(_Part):
 class Receipt(_Part):
     """What was found; ``signature`` is Ed25519 (RFC 8032), base64, of everything else here."""
 
-    format: Literal["deepfake-receipt/1"] = "deepfake-receipt/1"
+    format: Literal["deepfake-receipt/1"]
     time: str = Field(description="UTC, ISO 8601")
     software: str
     media_sha256: str = Field(pattern=_HASH, description="Of the whole file")
     media_bytes: int
     models: tuple[ReceiptModel, ...]
-    ensemble: str | None = None
+    ensemble: str | None
     detector: str
     options: dict[str, str | float | int | None]
     threshold: float
@@ -84,9 +84,7 @@ class Receipt(_Part):
 
     def signed_bytes(self) -> bytes:
         """What is signed: JSON of all other fields, keys sorted, no spaces, ASCII."""
-        content = self.model_dump(mode="json", exclude={"signature"})
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return text.encode("ascii")
+        return _canonical(self.model_dump(mode="json", exclude={"signature"}))
 
     @property
     def signer(self) -> str:
@@ -122,6 +120,7 @@ class Signer:
             raise ValueError("only whole media have a hash")
         model = report.model
         receipt = Receipt(
+            format="deepfake-receipt/1",
             time=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
             software=f"clrnet-deepfake {__version__}",
             media_sha256=report.media.sha256,
@@ -157,11 +156,19 @@ class Signer:
         return receipt.model_copy(update={"signature": signature})
 
 
+def require_kept(source: Source) -> None:
+    """Raise ``OverLimits`` for media of which no receipt is made: parts that are not kept would be
+    fetched again for the hash, and nobody but their origin knows of what."""
+    if not source.kept:
+        raise OverLimits("No receipt is made of media that are larger than the limit of bytes.")
+
+
 async def signed(
     report: Report, source: Source, options: DetectionOptions, signer: Signer
 ) -> Report:
-    """The report with a receipt, for which every byte of the media is read. Raises
-    ``ServiceError`` where they cannot be had."""
+    """The report with a receipt, for which every byte of the media is read. Raises ``OverLimits``
+    as ``require_kept`` does, and ``ServiceError`` where they cannot be had."""
+    require_kept(source)
     media = report.media.model_copy(update={"sha256": await source.hashed()})
     coverage = report.coverage.model_copy(update={"bytes_fetched": source.fetched})
     whole = report.model_copy(update={"media": media, "coverage": coverage})
@@ -177,19 +184,35 @@ def verify(text: bytes, public_key: str | None = None) -> Receipt:
     if len(text) > LARGEST:
         raise ValueError(f"this is no receipt: it has over {LARGEST} bytes")
     try:
-        json.loads(text, object_pairs_hook=_once)
+        content = json.loads(text, object_pairs_hook=_once)
         receipt = Receipt.model_validate_json(text, strict=True)
         signature = base64.b64decode(receipt.signature, validate=True)
-    except (ValueError, RecursionError):
+        del content["signature"]
+        as_it_stands = _canonical(content)
+    except (ValueError, LookupError, RecursionError):
         raise ValueError("this is no receipt") from None
     if public_key is not None and receipt.key != public_key:
         raise ValueError("it is signed with another key")
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode(receipt.key))
     try:
-        key.verify(signature, receipt.signed_bytes())
+        key.verify(signature, as_it_stands)
     except InvalidSignature:
-        raise ValueError("its signature does not hold: it was changed, or not signed") from None
+        raise _changed() from None
+    # Base64 with other bits after its end is the same bytes, and so is 1 the same as 1.0 here.
+    one_form = base64.b64encode(signature).decode() == receipt.signature
+    if not one_form or as_it_stands != receipt.signed_bytes():
+        raise _changed()
     return receipt
+
+
+def _changed() -> ValueError:
+    return ValueError("its signature does not hold: it was changed, or not signed")
+
+
+def _canonical(content: dict[str, Any]) -> bytes:
+    """JSON with keys sorted, no spaces, ASCII. Raises ``ValueError``."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode("ascii")
 
 
 def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -225,7 +248,8 @@ def describe(receipt: Receipt) -> list[tuple[str, Any]]:
         ("by", f"{receipt.software}, key {receipt.signer}"),
         ("media", f"{receipt.media_sha256}, {receipt.media_bytes} bytes"),
         ("models", ", ".join(f"{each.name} {each.version}" for each in receipt.models)),
-        ("verdict", receipt.verdict),
+        ("options", ", ".join(f"{name} {value}" for name, value in receipt.options.items())),
+        ("verdict", f"{receipt.verdict}, threshold {receipt.threshold}"),
         ("score", receipt.score),
         ("faces", len(receipt.faces)),
     ]

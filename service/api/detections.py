@@ -27,7 +27,7 @@ from service.api.stream import EventStream
 from service.engine import DetectionOptions, Engine, Event, Finished, Readiness
 from service.jobs import Jobs
 from service.metrics import Metrics
-from service.receipt import Signer, signed
+from service.receipt import Signer, require_kept, signed
 from service.report import Report, Timing
 from service.settings import Settings
 from service.sources.source import Source
@@ -176,12 +176,15 @@ class Detections:
         options: DetectionOptions,
         signer: Signer | None,
     ) -> AsyncGenerator[Event, None]:
-        async with opening as source, aclosing(self._engine.detect(source, options)) as events:
-            async for event in events:
-                if signer is not None and isinstance(event, Finished):
-                    yield Finished(await signed(event.report, source, options, signer))
-                else:
-                    yield event
+        async with opening as source:
+            if signer is not None:
+                require_kept(source)
+            async with aclosing(self._engine.detect(source, options)) as events:
+                async for event in events:
+                    if signer is not None and isinstance(event, Finished):
+                        yield Finished(await signed(event.report, source, options, signer))
+                    else:
+                        yield event
 
     async def _report(self, request: Request, work: Work) -> Response:
         try:

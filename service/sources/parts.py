@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 
@@ -31,8 +32,10 @@ class Remote:
         self._headers = {"If-Range": self._validator} if self._validator else {}
         self._arrived = arrived
         self.notes: tuple[str, ...] = ()
-        self._keep = -(-size // BLOCK) if size <= largest else _RECENT
+        self.kept = size <= largest
+        self._keep = -(-size // BLOCK) if self.kept else _RECENT
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._digests: dict[int, bytes] = {}
 
     @classmethod
     async def begin(cls, origin: Origin, answer: Answer, largest: int, arrived: Arrived) -> Remote:
@@ -40,7 +43,7 @@ class Remote:
         if answer.span is None or not answer.span.size:
             raise OriginFailed("The origin sends no byte.")
         remote = cls(origin, answer, answer.span.size, largest, arrived)
-        remote._hold(0, await remote._part(answer, 0))
+        await remote._take(0, await remote._part(answer, 0))
         return remote
 
     @property
@@ -67,7 +70,7 @@ class Remote:
         """See ``Source``."""
         digest = hashlib.sha256()
         for offset in range(0, self.size, BLOCK):
-            digest.update(await self.read(offset, BLOCK))
+            await asyncio.to_thread(digest.update, await self.read(offset, BLOCK))
         return digest.hexdigest()
 
     async def read(self, offset: int, size: int) -> bytes:
@@ -83,11 +86,16 @@ class Remote:
 
     async def _block(self, number: int) -> bytes:
         if number not in self._blocks:
-            self._hold(number, await self._fetch(number))
+            await self._take(number, await self._fetch(number))
         self._blocks.move_to_end(number)
         return self._blocks[number]
 
-    def _hold(self, number: int, block: bytes) -> None:
+    async def _take(self, number: int, block: bytes) -> None:
+        if not self.kept:
+            # It may be fetched again: who serves it must not show us another file then.
+            digest = (await asyncio.to_thread(hashlib.sha256, block)).digest()
+            if self._digests.setdefault(number, digest) != digest:
+                raise _changed()
         if len(self._blocks) < self._keep:
             self._arrived(len(block))
         else:
@@ -109,7 +117,7 @@ class Remote:
     async def _part(self, answer: Answer, number: int) -> bytes:
         first, last = self._bounds(number)
         if answer.status != 206 or answer.validator != self._validator:
-            raise OriginFailed("The media changed while they were read, or are served no more.")
+            raise _changed()
         require_identity(answer)
         span = answer.span
         if span is None or (span.first, span.last, span.size) != (first, last, self.size):
@@ -122,6 +130,10 @@ class Remote:
     def _bounds(self, number: int) -> tuple[int, int]:
         """First and last byte of a block."""
         return number * BLOCK, min((number + 1) * BLOCK, self.size) - 1
+
+
+def _changed() -> OriginFailed:
+    return OriginFailed("The media changed while they were read, or are served no more.")
 
 
 def require_identity(answer: Answer) -> None:

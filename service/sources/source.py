@@ -20,6 +20,11 @@ class Source(Protocol):
         ...
 
     @property
+    def kept(self) -> bool:
+        """Whether what was read stays in memory, so that what is hashed is what was read."""
+        ...
+
+    @property
     def fetched(self) -> int:
         """Bytes that came from outside so far."""
         ...
@@ -48,6 +53,8 @@ class Source(Protocol):
 class Memory:
     """Media held whole in memory; ``sha256`` spares a hash where it is known, ``waited`` is what it
     took to fetch them."""
+
+    kept = True
 
     def __init__(
         self,

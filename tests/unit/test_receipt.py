@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from service.api.examples import REPORT
 from service.engine import DetectionOptions
-from service.errors import ModelError
-from service.receipt import Receipt, Signer, new_key, public_text, signed, verify
+from service.errors import ModelError, OverLimits
+from service.receipt import Receipt, Signer, describe, new_key, public_text, signed, verify
 from service.report import Report
 from service.sources.source import Memory
 
@@ -68,10 +68,20 @@ def test_no_field_can_be_changed(signer: Signer, receipt: Receipt) -> None:
         for step in path[:-1]:
             place = place[step]
         old = place[path[-1]]
-        place[path[-1]] = {str: "0", float: 0.125, int: 7}.get(type(old), "x")
+        others = [{str: "0", float: 0.125, int: 7}.get(type(old), "x"), None]
+        if isinstance(old, int | float):
+            # The same number in another form.
+            others += [int(old), float(old)]
+        for other in others:
+            place[path[-1]] = other
+            if json.dumps(other) == json.dumps(old):
+                continue
+            with pytest.raises(ValueError, match=r"receipt|key|signature"):
+                verify(json.dumps(copy).encode(), signer.public_key)
+            changed += 1
+        del place[path[-1]]
         with pytest.raises(ValueError, match=r"receipt|key|signature"):
             verify(json.dumps(copy).encode(), signer.public_key)
-        changed += 1
     assert changed > 20
 
 
@@ -80,6 +90,38 @@ def test_a_face_cannot_be_left_out_or_a_field_added(signer: Signer, receipt: Rec
     for change in ({"faces": []}, {"more": 1}):
         with pytest.raises(ValueError, match=r"receipt|signature"):
             verify(json.dumps(content | change).encode(), signer.public_key)
+
+
+def test_a_number_has_one_form(signer: Signer) -> None:
+    even = EXAMPLE.model_copy(update={"score": 1.0})
+    text = signer.sign(even, DetectionOptions(), NOW).model_dump_json()
+    assert '"score":1.0,"faces"' in text
+    verify(text.encode())
+    with pytest.raises(ValueError, match="signature"):
+        verify(text.replace('"score":1.0,"faces"', '"score":1,"faces"').encode())
+
+
+def test_a_signature_has_one_form(receipt: Receipt) -> None:
+    assert receipt.signature.endswith("==")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    last = alphabet[alphabet.index(receipt.signature[-3]) + 1]
+    other = receipt.signature[:-3] + last + "=="
+    assert base64.b64decode(other) == base64.b64decode(receipt.signature)
+    with pytest.raises(ValueError, match="signature"):
+        verify(receipt.model_copy(update={"signature": other}).model_dump_json().encode())
+
+
+def test_what_was_asked_for_is_told(receipt: Receipt) -> None:
+    told = dict(describe(receipt))
+    assert told["options"] == "sampling full, start 1.5, end None, faces 2"
+    assert str(receipt.threshold) in told["verdict"]
+
+
+async def test_of_media_that_are_not_kept_no_receipt_is_made(signer: Signer) -> None:
+    source = Memory(b"the whole video")
+    source.kept = False
+    with pytest.raises(OverLimits):
+        await signed(EXAMPLE, source, DetectionOptions(), signer)
 
 
 def test_another_key_is_not_trusted(receipt: Receipt) -> None:

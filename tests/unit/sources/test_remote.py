@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,6 +85,47 @@ async def test_of_large_media_little_is_held(
         assert sum(held) == 2 * BLOCK
         assert source.sha256 is None
         assert source.fetched > 1.5 * len(DATA)
+
+
+async def test_what_is_fetched_again_must_be_the_same(
+    site: RunningSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.sources.parts._RECENT", 2)
+    fetch = fetcher(site, largest=BLOCK)
+    site.put(DATA, "exchanged")
+    async with fetch.open(fetch.checked(site.url("ranges", "exchanged"))) as source:
+        assert not source.kept
+        assert await everything(source) == DATA
+        site.put(DATA[:BLOCK] + b"!" + DATA[BLOCK + 1 :], "exchanged")
+        assert await source.read(0, 9) == DATA[:9]
+        with pytest.raises(OriginFailed):
+            await source.read(BLOCK, 9)
+
+
+async def test_the_hash_is_reckoned_beside_everything_else(
+    site: RunningSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[threading.Thread] = []
+
+    class Noted:
+        def __init__(self) -> None:
+            self._hash = hashlib.sha256()
+
+        def update(self, data: bytes) -> None:
+            seen.append(threading.current_thread())
+            self._hash.update(data)
+
+        def hexdigest(self) -> str:
+            return self._hash.hexdigest()
+
+    fetch = fetcher(site)
+    async with fetch.open(fetch.checked(site.url("ranges"))) as source:
+        await everything(source)
+        with monkeypatch.context() as patched:
+            patched.setattr("service.sources.parts.hashlib", SimpleNamespace(sha256=Noted))
+            assert await source.hashed() == hashlib.sha256(DATA).hexdigest()
+    assert len(seen) == 6
+    assert threading.main_thread() not in seen
 
 
 @pytest.mark.parametrize("behaviour", ["whole", "chunked", "promises-petabytes", "endless"])
