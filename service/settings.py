@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -226,13 +226,23 @@ class WebhookSettings(BaseModel):
     """Calls at the end of jobs."""
 
     secret: str = Field(
-        "", max_length=1024, description="Signs the calls; without it there are none"
+        "", max_length=1024, description="Signs the calls, 32 characters or more; empty: no calls"
     )
     attempts: int = Field(5, ge=1, le=10, description="Tries of one call")
     pause_seconds: float = Field(
         2.0, gt=0, le=60, description="Before the second try; four times as long before each next"
     )
-    waiting: int = Field(100, gt=0, description="Calls that are not delivered yet, at most")
+    waiting: int = Field(
+        100, gt=0, description="Calls that are not delivered yet, at most; half for one caller"
+    )
+
+    @field_validator("secret")
+    @classmethod
+    def _hard_to_guess(cls, secret: str) -> str:
+        # Every receiver has calls by which it can try guesses without anybody noticing.
+        if 0 < len(secret) < 32:
+            raise ValueError("at least 32 characters: for example `openssl rand -hex 32`")
+        return secret
 
 
 class ReceiptSettings(BaseModel):

@@ -4,6 +4,9 @@ The body is small JSON without the report, which only who knows the job's id, an
 there are keys, can fetch. It is signed, so that the receiver knows who calls:
 
     X-Deepfake-Signature: t=<seconds since 1970>,v1=<HMAC-SHA256 of "t.body", hex>
+
+All receivers share the secret, so one could repeat to another what it was told: whoever is called
+knows its jobs' ids, ignores others, and fetches the report.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import logging
 import time
 from contextlib import suppress
 
-from service.errors import ServiceError
+from service.errors import OriginFailed, OriginSlow, ServiceError
 from service.settings import WebhookSettings
 from service.sources.remote import Fetcher
 from service.sources.url import Url
@@ -25,26 +28,29 @@ _log = logging.getLogger("service.webhook")
 
 
 class Webhooks:
-    """Delivers at most ``settings.waiting`` calls at a time, each again and again with growing
-    pauses until it is answered 2xx."""
+    """Delivers at most ``settings.waiting`` calls at a time, half of them for one caller, each
+    again and again with growing pauses while its receiver is out of order."""
 
     def __init__(self, settings: WebhookSettings, fetcher: Fetcher) -> None:
         self._settings, self._fetcher = settings, fetcher
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], str] = {}
+        """With whose they are."""
 
     @property
     def pending(self) -> int:
         """Calls that are not delivered yet."""
         return len(self._calls)
 
-    def call(self, url: Url, body: bytes) -> None:
-        """Begin to deliver; where too many wait, the call is given up."""
-        if self.pending >= self._settings.waiting:
+    def call(self, url: Url, caller: str, body: bytes) -> None:
+        """Begin to deliver; where too many wait, of all or of this caller, the call is given up."""
+        most = self._settings.waiting
+        own = sum(each == caller for each in self._calls.values())
+        if self.pending >= most or own >= max(1, most // 2):
             _log.warning("webhook given up", extra={"fields": {"reason": "too many wait"}})
             return
         task = asyncio.create_task(self._deliver(url, body))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        self._calls[task] = caller
+        task.add_done_callback(self._calls.pop)
 
     async def stop(self) -> None:
         """Give up what is not delivered."""
@@ -60,11 +66,16 @@ class Webhooks:
                 await asyncio.sleep(settings.pause_seconds * 4 ** (attempt - 1))
             reason: object
             try:
-                reason = await self._fetcher.post(url, body, self._headers(body))
-                if 200 <= reason < 300:
+                reason = status = await self._fetcher.post(url, body, self._headers(body))
+                if 200 <= status < 300:
                     return
+                if not _may_pass(status):
+                    break
+            except (OriginFailed, OriginSlow) as error:
+                reason = error.code
             except ServiceError as error:
                 reason = error.code
+                break
         _log.warning("webhook given up", extra={"fields": {"reason": reason}})
 
     def _headers(self, body: bytes) -> dict[str, str]:
@@ -73,6 +84,11 @@ class Webhooks:
             "Content-Type": "application/json",
             SIGNATURE: f"t={now},v1={signature(self._settings.secret, now, body)}",
         }
+
+
+def _may_pass(status: int) -> bool:
+    """Whether a receiver that answers so may take the same call later."""
+    return status in (408, 429) or status >= 500
 
 
 def signature(secret: str, now: str, body: bytes) -> str:

@@ -118,7 +118,7 @@ class Detections:
         form = accepted(request, JSON, NDJSON, SSE)
         options = query.options(self._readiness())
         signer = self._outside.signing(query.receipt)
-        told = self._outside.calling(query.callback)
+        told = self._outside.calling(query.callback, request.state.caller)
         body = Body(request, self._admission.largest, self._outside.fetcher)
         if form == JSON and respond_async(request):
             return await self._later(request, body, options, signer, told)

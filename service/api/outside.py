@@ -41,13 +41,14 @@ class Outside:
             raise MalformedRequest("This service has no key to sign receipts with.")
         return self.signer if wanted else None
 
-    def calling(self, url: str | None) -> Call | None:
-        """How to call a URL, if one is wanted. Raises ``MalformedRequest`` and ``UrlBlocked``."""
+    def calling(self, url: str | None, caller: str) -> Call | None:
+        """How to call a URL for a caller, if one is wanted. Raises ``MalformedRequest`` and
+        ``UrlBlocked``."""
         if url is None:
             return None
         if self.webhooks is None or self.fetcher is None:
             raise MalformedRequest("This service has no secret to sign calls with.")
-        return partial(self.webhooks.call, self.fetcher.checked(url))
+        return partial(self.webhooks.call, self.fetcher.checked(url), caller)
 
     async def stop(self) -> None:
         """Give up calls that are not delivered."""

@@ -16,7 +16,7 @@ from service.sites.messages import Found
 from service.sites.reader import PageReader
 from service.sources import dash, hls
 from service.sources.guard import Guard, Resolve
-from service.sources.names import resolve
+from service.sources.names import resolve, resolve_called
 from service.sources.origin import Answer, Origin
 from service.sources.parts import BLOCK, Remote, require_identity
 from service.sources.pieces import Arrived, join
@@ -40,9 +40,15 @@ class Fetcher:
     """Opens URLs. Media of up to ``largest`` bytes are kept as they come, so that nothing is
     fetched twice."""
 
-    def __init__(self, settings: FetchSettings, largest: int, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        settings: FetchSettings,
+        largest: int,
+        resolve: Resolve = resolve,
+        resolve_called: Resolve = resolve_called,
+    ) -> None:
         self._settings, self._largest = settings, largest
-        self._guard = Guard(settings, resolve)
+        self._guard, self._calling = Guard(settings, resolve), Guard(settings, resolve_called)
         self._pages = PageReader.of(settings)
         self._tls = httpcore2.default_ssl_context()
 
@@ -66,7 +72,7 @@ class Fetcher:
 
     async def post(self, url: Url, body: bytes, headers: Mapping[str, str]) -> int:
         """Send something to a URL and give the status of the answer. Raises as ``open`` does."""
-        async with Origin(self._settings, self._guard, self._tls) as origin:
+        async with Origin(self._settings, self._calling, self._tls) as origin:
             return await origin.post(url, body, headers)
 
     async def _opened(self, origin: Origin, url: Url, arrived: Arrived) -> Source:

@@ -431,6 +431,11 @@ async def broken(request: Request, data: bytes) -> None:
 
 
 @behaviour
+async def gone(request: Request, data: bytes) -> None:
+    await request.head(410, Content_Length=0)
+
+
+@behaviour
 async def thanks(request: Request, data: bytes) -> None:
     await request.head(204)
 

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 import pytest
 
 from service.settings import WebhookSettings
-from service.webhook import SIGNATURE, Webhooks
+from service.sources.url import parse
+from service.webhook import SIGNATURE, Webhooks, _may_pass
 from tests.origin.running import RunningSite, running_site
 from tests.unit.sources.sites import fetcher
 
 BODY = b'{"id":"a","status":"done"}'
-SECRET = "secret"
+SECRET = "a secret of callers, long enough"
+ME = "somebody"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def calls(site: RunningSite, name: str) -> list[dict[str, object]]:
 
 async def test_a_call_is_signed(site: RunningSite) -> None:
     hooks = webhooks(site)
-    hooks.call(hooks._fetcher.checked(site.url("thanks", "signed")), BODY)
+    hooks.call(hooks._fetcher.checked(site.url("thanks", "signed")), ME, BODY)
     await delivered(hooks)
     (call,) = calls(site, "signed")
     assert (call["method"], call["body"]) == ("POST", BODY.decode())
@@ -60,13 +62,13 @@ async def test_a_call_is_signed(site: RunningSite) -> None:
 
 async def test_a_call_is_repeated_until_it_is_taken(site: RunningSite) -> None:
     hooks = webhooks(site)
-    hooks.call(hooks._fetcher.checked(site.url("busy-twice", "repeated")), BODY)
+    hooks.call(hooks._fetcher.checked(site.url("busy-twice", "repeated")), ME, BODY)
     await delivered(hooks)
     assert len(calls(site, "repeated")) == 3
 
 
 @pytest.mark.parametrize(
-    "behaviour", ["broken", "silent", "hangs-up", "loop", "endless-head", "dripping-head"]
+    "behaviour", ["broken", "silent", "hangs-up", "endless-head", "dripping-head"]
 )
 async def test_a_call_that_nobody_takes_is_given_up(
     site: RunningSite, behaviour: str, caplog: pytest.LogCaptureFixture
@@ -74,11 +76,62 @@ async def test_a_call_that_nobody_takes_is_given_up(
     caplog.set_level(logging.WARNING, "service.webhook")
     hooks = webhooks(site, attempts=2)
     began = time.monotonic()
-    hooks.call(hooks._fetcher.checked(site.url(behaviour, "given-up")), BODY)
+    hooks.call(hooks._fetcher.checked(site.url(behaviour, "given-up")), ME, BODY)
     await delivered(hooks)
     assert time.monotonic() - began < 2 * 1.0 + 1.5
     assert [record.getMessage() for record in caplog.records] == ["webhook given up"]
     assert str(site.port) not in caplog.text
+
+
+@pytest.mark.parametrize("behaviour", ["missing", "forbidden", "loop", "gone"])
+async def test_what_will_not_change_is_not_tried_again(
+    site: RunningSite, behaviour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "service.webhook")
+    hooks = webhooks(site, pause_seconds=10)
+    hooks.call(hooks._fetcher.checked(site.url(behaviour, "refused")), ME, BODY)
+    began = time.monotonic()
+    await delivered(hooks)
+    assert time.monotonic() - began < 5
+    assert len(calls(site, f"{behaviour}/refused")) == 1
+    assert len(caplog.records) == 1
+
+
+async def test_nor_is_what_may_not_be_called(site: RunningSite) -> None:
+    hooks = webhooks(site, pause_seconds=10)
+    hooks.call(parse("http://10.0.0.1/"), ME, BODY)
+    began = time.monotonic()
+    await delivered(hooks)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [(408, True), (429, True), (500, True), (504, True), (400, False), (410, False), (301, False)],
+)
+def test_what_may_pass(status: int, again: bool) -> None:
+    assert _may_pass(status) == again
+
+
+async def test_one_caller_holds_half_of_the_places(site: RunningSite) -> None:
+    hooks = webhooks(site, waiting=4)
+    url = hooks._fetcher.checked(site.url("silent", "half"))
+    for _ in range(4):
+        hooks.call(url, "greedy", BODY)
+    assert hooks.pending == 2
+    for _ in range(3):
+        hooks.call(url, "other", BODY)
+    assert hooks.pending == 4
+    await hooks.stop()
+    assert not hooks.pending
+
+
+@pytest.mark.parametrize("secret", ["s", "s" * 31])
+def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError, match="32 characters"):
+        WebhookSettings(secret=secret)
+    WebhookSettings(secret="")
+    WebhookSettings(secret="s" * 32)
 
 
 async def test_calls_that_wait_are_bounded(
@@ -86,8 +139,8 @@ async def test_calls_that_wait_are_bounded(
 ) -> None:
     caplog.set_level(logging.WARNING, "service.webhook")
     hooks = webhooks(site, waiting=2)
-    for _ in range(3):
-        hooks.call(hooks._fetcher.checked(site.url("silent", "full")), BODY)
+    for caller in ("a", "b", "c"):
+        hooks.call(hooks._fetcher.checked(site.url("silent", "full")), caller, BODY)
     assert hooks.pending == 2
     assert len(caplog.records) == 1
     await hooks.stop()

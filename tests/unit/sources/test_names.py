@@ -17,7 +17,7 @@ from service.errors import OriginSlow
 from service.settings import FetchSettings
 from service.sources import names
 from service.sources.guard import Guard
-from service.sources.names import MOST, resolve
+from service.sources.names import MOST, MOST_CALLS, resolve
 from service.sources.remote import Fetcher
 from tests.onnx_models import brightness_model
 
@@ -82,10 +82,34 @@ async def test_look_ups_are_bounded_and_their_places_come_back(silent: threading
     silent.set()
     assert await waiting[0] == ["93.184.216.34"]
     deadline = time.monotonic() + 10
-    while names._free._value < MOST:
+    while names.resolve._free._value < MOST:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
     assert await resolve("b.example", 80) == ["93.184.216.34"]
+
+
+async def test_receivers_of_calls_keep_no_video_out(silent: threading.Event) -> None:
+    fetcher = Fetcher(FetchSettings(idle_seconds=0.2), 2**20)
+    url = fetcher.checked("http://a.example/")
+    calls = [fetcher.post(url, b"", {}) for _ in range(MOST + MOST_CALLS)]
+    failed = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(each) for each in failed} == {OriginSlow}
+    assert sum(thread.name == "resolver" for thread in threading.enumerate()) == MOST_CALLS
+    silent.set()
+    assert await resolve("b.example", 80) == ["93.184.216.34"]
+
+
+async def test_where_no_thread_is_to_be_had_the_place_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    before = names.resolve._free._value
+    with pytest.raises(TimeoutError):
+        await resolve("a.example", 80)
+    assert names.resolve._free._value == before
 
 
 async def test_a_name_server_that_keeps_silent_is_a_slow_origin(silent: threading.Event) -> None:
