@@ -26,7 +26,7 @@ class Errand:
         self._origin = origin
         self._requests, self._left = REQUESTS, ALL_BYTES
         self.refusal: UrlBlocked | OriginFailed | OriginSlow | None = None
-        """Why the last request that had no answer had none."""
+        """Why the last request had no answer; None where it had one."""
 
     async def send(self, wanted: Wanted, body: bytes) -> tuple[Given | Denied, bytes]:
         """The answer. Raises ``OriginFailed`` where there have been too many or too long ones."""
@@ -45,6 +45,7 @@ class Errand:
             return Denied(), b""
         if data is None:
             raise self._excess("bytes")
+        self.refusal = None
         self._left -= len(data)
         return given, data
 

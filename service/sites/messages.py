@@ -28,13 +28,18 @@ class _Head(BaseModel):
 
 
 class Order(_Head):
-    """A page to read. ``pages`` are the URLs it is known by, the one that was asked for first;
-    ``sites`` are those that may be read, by yt-dlp's names; ``parent`` is the process id of who
-    asks."""
+    """What to prepare for. ``sites`` are those that may be read, by yt-dlp's names; ``parent`` is
+    the process id of who asks."""
 
     parent: int
-    pages: list[str]
     sites: list[str]
+
+
+class Page(_Head):
+    """A page to read, by the URLs it is known by, the one that was asked for first. For a process
+    that is confined."""
+
+    urls: list[str]
 
 
 class Ready(_Head):

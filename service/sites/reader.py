@@ -6,12 +6,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.util import find_spec
 
 from service.errors import OriginFailed, PageUrl, WorkerLost
 from service.settings import FetchSettings
 from service.sites import headers, process
-from service.sites.messages import Denied, Found, Given, Lost, Order, Ready, Wanted
+from service.sites.messages import Denied, Found, Given, Lost, Order, Page, Ready, Wanted
 
 Send = Callable[[Wanted, bytes], Awaitable[tuple[Given | Denied, bytes]]]
 """Sends one request of a page, without following redirects; see ``Errand.send``."""
@@ -32,29 +33,36 @@ class PageReader:
         self._unknown: set[str] = set()
         """Sites whose lack has been logged."""
         self.layers: tuple[str, ...] = ()
-        """What confined the last process."""
+        """What confined the last process; logged whenever it is something else."""
 
     @classmethod
     def of(cls, settings: FetchSettings) -> PageReader | None:
         """None where the settings name no site, or yt-dlp is not installed."""
         return cls(settings.sites) if settings.sites and find_spec("yt_dlp") else None
 
-    async def find(self, pages: Sequence[str], send: Send) -> Found | None:
+    async def find(
+        self,
+        pages: Sequence[str],
+        send: Send,
+        reading: AbstractAsyncContextManager[None] | None = None,
+    ) -> Found | None:
         """Where the video is of the page that is known by these URLs; None where it is of no site
-        that may be read, or leads to one.
+        that may be read, or leads to one. ``reading`` is entered once a place is free: no page has
+        to answer for those that were read before it.
 
         Raises ``PageUrl`` where the page shows no video, ``OriginFailed`` where its site gives none
         out, ``TooSlow``, ``WorkerLost`` and what ``send`` raises. However it ends, no process is
         left.
         """
-        async with self._places:
+        async with self._places, reading or nullcontext():
             with process.running() as worker:
-                order = Order(parent=os.getpid(), pages=list(pages), sites=self._sites)
+                order = Order(parent=os.getpid(), sites=self._sites)
                 await worker.send(order.model_dump_json())
                 word, _ = await worker.receive()
                 if not isinstance(word, Ready):
                     raise _astray()
                 self._started(word)
+                await worker.send(Page(urls=list(pages)).model_dump_json())
                 word, body = await worker.receive()
                 while isinstance(word, Wanted):
                     answer, data = await send(word, body)
@@ -76,7 +84,9 @@ class PageReader:
         return word.model_copy(update={"headers": proper})
 
     def _started(self, ready: Ready) -> None:
-        self.layers = tuple(ready.layers)
+        if tuple(ready.layers) != self.layers:
+            self.layers = tuple(ready.layers)
+            _log.info("pages are read in confinement", extra={"fields": {"layers": ready.layers}})
         unknown = set(ready.unknown) & set(self._sites) - self._unknown
         if unknown:
             self._unknown |= unknown

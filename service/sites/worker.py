@@ -12,7 +12,7 @@ import socket
 
 from service.sandbox import confine
 from service.sandbox.wire import PlainChannel
-from service.sites.messages import Given, Order, Ready, Wanted, from_parent
+from service.sites.messages import Given, Order, Page, Ready, Wanted, from_parent
 
 MEMORY = 2**29
 """Bytes of address space, of which what is loaded takes a third."""
@@ -24,7 +24,7 @@ _DESCRIPTORS = 256
 
 
 def main() -> None:
-    """Read the page that the parent names and say where its video is."""
+    """Get ready, read the page that the parent names then and say where its video is."""
     channel = PlainChannel(socket.socket(fileno=0))
     order = Order.model_validate_json(channel.receive()[0])
     confine.end_with(order.parent)
@@ -45,7 +45,8 @@ def main() -> None:
     layers = confine.confine(address_space=MEMORY, cpu_seconds=CPU_SECONDS)
     ready = Ready(layers=list(layers), unknown=library.unknown)
     channel.send(ready.model_dump_json())
-    channel.send(library.find(order.pages).model_dump_json())
+    page = Page.model_validate_json(channel.receive()[0])
+    channel.send(library.find(page.urls).model_dump_json())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from service.errors import OriginFailed
+from service.errors import OriginFailed, OverLimits
 from service.sources.origin import Origin
 from service.sources.url import Url
 
 _BYTES = AES128.key_size // 8
+_KEPT = 16
+_FETCHED = 500
+"""Times that keys of one video are fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +31,25 @@ class Lock:
 
 
 class Keys:
-    """Fetches keys; the last one is kept, since segments that follow each other share it."""
+    """Fetches keys; the last ones are kept, since segments near each other share them."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
-        self._last: tuple[Url, bytes] | None = None
+        self._kept: OrderedDict[Url, bytes] = OrderedDict()
+        self._left = _FETCHED
 
     async def get(self, url: Url) -> bytes:
-        """The 16 bytes of a key. Raises ``UrlBlocked``, ``OriginFailed`` and ``OriginSlow``."""
-        if self._last is None or self._last[0] != url:
-            self._last = url, await self._fetched(url)
-        return self._last[1]
+        """The 16 bytes of a key. Raises ``OverLimits``, ``UrlBlocked``, ``OriginFailed`` and
+        ``OriginSlow``."""
+        if url not in self._kept:
+            self._left -= 1
+            if self._left < 0:
+                raise OverLimits(f"The keys of a video are fetched at most {_FETCHED} times.")
+            self._kept[url] = await self._fetched(url)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(url)
+        return self._kept[url]
 
     async def _fetched(self, url: Url) -> bytes:
         async with self._origin.get(url) as answer:

@@ -98,8 +98,7 @@ class Fetcher:
         known_by = list(dict.fromkeys(map(str, (url, page.url))))
         errand = Errand(origin)
         try:
-            async with origin.reading():
-                found = await pages.find(known_by, errand.send)
+            found = await pages.find(known_by, errand.send, origin.reading())
         except OriginFailed as failed:
             raise (errand.refusal or failed) from None
         if found is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -22,6 +23,9 @@ from service.sites.messages import Found, Lost, Wanted
 
 EARLY = "Early"
 """Among the sites: it asks before it is confined."""
+
+LISTENING = "Listening"
+"""Among the sites: it waits for the page before it is confined."""
 
 CANARY = Path("/tmp/pages-canary")
 
@@ -101,6 +105,10 @@ class Hostile(library.Library):
         self._ask = ask
         if EARLY in sites:
             ask(Wanted(method="GET", url="http://a.example/", headers={}), b"")
+        if LISTENING in sites:
+            select.select([0], [], [], 1.0)
+            if select.select([0], [], [], 0)[0]:
+                os.abort()
 
     def find(self, pages: Any) -> Found | Lost:
         deed = pages[0]

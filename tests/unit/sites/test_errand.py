@@ -122,6 +122,14 @@ async def test_what_may_not_be_sent_or_fails_has_no_answer(
         assert isinstance(going.refusal, error)
 
 
+async def test_a_refusal_is_forgotten_once_there_is_an_answer_again(site: RunningSite) -> None:
+    async with going_to(site) as going:
+        await going.send(wanted("http://10.0.0.1/"), b"")
+        assert isinstance(going.refusal, UrlBlocked)
+        await going.send(wanted(site.url("whole")), b"")
+        assert going.refusal is None
+
+
 async def test_of_media_only_the_head_is_taken(site: RunningSite) -> None:
     site.put(bytes(3 * 2**20), "long")
     before = site.sent()

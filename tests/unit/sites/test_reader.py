@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -219,6 +222,19 @@ async def test_nothing_is_sent_for_a_process_that_is_not_confined_yet(
     assert not web.asked
 
 
+async def test_a_process_learns_of_the_page_once_it_is_confined(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "service.sites.reader")
+    monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
+    reader = PageReader(["Reddit", captive.LISTENING])
+    for _ in range(2):
+        assert await reader.find(["improper headers"], Web({}).send) is not None
+    told = [each for each in caplog.records if each.levelno == logging.INFO]
+    assert len(told) == 1
+    assert set(told[0].fields["layers"]) >= LAYERS  # type: ignore[attr-defined]
+
+
 async def test_headers_that_no_page_may_set_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
     video = await PageReader(["Reddit"]).find(["improper headers"], Web({}).send)
@@ -256,6 +272,27 @@ async def test_no_more_pages_are_read_at_a_time_than_there_are_places(
         each.cancel()
     await asyncio.wait(reading)
     assert not children_of(os.getpid())
+
+
+async def test_waiting_for_a_place_is_no_part_of_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MODULE", "tests.unit.sites.captive")
+    monkeypatch.setattr("service.sites.reader._TOGETHER", 1)
+    begun: list[bool] = []
+
+    @asynccontextmanager
+    async def reading() -> AsyncIterator[None]:
+        begun.append(True)
+        yield
+
+    reader = PageReader(["Reddit"])
+    first = asyncio.create_task(reader.find(["wait"], Web({}).send))
+    await asyncio.sleep(0.1)
+    second = asyncio.create_task(reader.find(["improper headers"], Web({}).send, reading()))
+    await asyncio.sleep(0.3)
+    assert not begun
+    first.cancel()
+    assert await second is not None
+    assert begun
 
 
 def test_without_yt_dlp_or_sites_there_is_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:

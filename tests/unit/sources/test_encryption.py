@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
-from service.errors import OriginFailed, ServiceError, UrlBlocked
+from service.errors import OriginFailed, OverLimits, ServiceError, UrlBlocked
 from service.settings import FetchSettings
 from service.sources.remote import Fetcher
 from service.sources.source import Memory
@@ -109,6 +109,25 @@ async def test_a_key_is_fetched_once_while_it_stays(site: RunningSite) -> None:
     await fetched(site, playlist(GIVEN, "0.iv", "1.iv", "2.iv"))
     asked = [str(each["target"]) for each in site.log()[before:]]
     assert asked.count("/whole/key") == 1
+
+
+async def test_keys_that_take_turns_are_fetched_once_each(site: RunningSite) -> None:
+    before = len(site.log())
+    other = COUNTED.replace("key", "key2")
+    await fetched(site, playlist(COUNTED, "0.seq", other, "1.seq2", COUNTED, "2.seq"))
+    asked = [str(each["target"]) for each in site.log()[before:]]
+    assert (asked.count("/whole/key"), asked.count("/whole/key2")) == (1, 1)
+
+
+async def test_keys_are_not_fetched_for_ever(
+    site: RunningSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.sources.encryption._KEPT", 1)
+    monkeypatch.setattr("service.sources.encryption._FETCHED", 2)
+    other = COUNTED.replace("key", "key2")
+    assert await fetched(site, playlist(COUNTED, "0.seq", other, "1.seq2")) == PLAIN[0] + PLAIN[1]
+    with pytest.raises(OverLimits):
+        await fetched(site, playlist(COUNTED, "0.seq", other, "1.seq2", COUNTED, "2.seq"))
 
 
 @pytest.mark.parametrize(
