@@ -184,6 +184,26 @@ def test_a_file_that_breaks_off_gets_none(
     assert (response.status_code, response.json()["code"]) == (502, "origin_failed")
 
 
+def test_what_is_scored_without_being_kept_gets_none(
+    settings: dict[str, str], site: RunningSite, long: bytes, tmp_path: Path
+) -> None:
+    site.put(long, "long")
+    link = {"url": site.url("ranges", "long")}
+    port = free_port()
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
+    limits = {"DEEPFAKE_LIMITS__BYTES": str(len(long) // 2)}
+    with process(command, port, tmp_path, settings | limits) as running:
+        before = site.sent()
+        response = posted(running, json=link)
+        assert (response.status_code, response.json()["code"]) == (422, "over_limits")
+        # It is said before anything is scored.
+        assert site.sent() - before <= 2**20
+        scored = httpx.post(
+            f"{running.url}/v1/detections", json=link, params={"sampling": "paper"}, timeout=120
+        )
+        assert scored.status_code == 200
+
+
 def test_without_a_key_none_is_promised(model: Path, tmp_path: Path, video: bytes) -> None:
     port = free_port()
     command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
