@@ -96,10 +96,6 @@ class _Scorer:
         try:
             async with self.fetcher.open(url, place.arrive) as media:
                 report = await report_of(self.engine, media, self.options)
-        except errors.NotReady:
-            if self.admission.closed:
-                raise Closing from None
-            raise
         finally:
             place.release()
         self.metrics.detection(report, received=0.0)

@@ -73,8 +73,7 @@ async def evaluate(
     stopped: BaseException | None = None
     try:
         while True:
-            # Whoever waits for a place would lose it to a newcomer again and again.
-            while not trying.pausing and not stopped and len(under_way) < effort.concurrency:
+            while not stopped and len(under_way) < effort.concurrency:
                 item = next(left, None)
                 if item is None:
                     break
@@ -96,11 +95,11 @@ async def evaluate(
 
 
 class _Trying:
-    """The tries of one evaluation: how many are being answered, and how many wait for another."""
+    """The tries of one evaluation; it knows how many are being answered."""
 
     def __init__(self, scorer: Scorer, effort: Effort) -> None:
         self._scorer, self._effort = scorer, effort
-        self._asking = self.pausing = 0
+        self._asking = 0
 
     async def row(self, item: Item) -> ItemRow:
         """What comes of a video in the end. Raises ``Stopped``."""
@@ -117,7 +116,8 @@ class _Trying:
             futile += not self._asking
             if answer.status not in _PASSING or futile >= self._effort.attempts:
                 return row_of_error(item, answer.code, tries, seconds)
-            await self._pause(answer.retry_after or 0.0, tries)
+            own = min(self._effort.pause * 2.0 ** min(tries - 1, 16), _LONGEST_PAUSE)
+            await self._scorer.wait(max(own, min(answer.retry_after or 0.0, _LONGEST_WISH)))
 
     async def _ask(self, item: Item) -> Report | ServiceError | Refused:
         self._asking += 1
@@ -132,11 +132,3 @@ class _Trying:
             return ServiceError("Something failed inside the service.")
         finally:
             self._asking -= 1
-
-    async def _pause(self, wish: float, tries: int) -> None:
-        own = min(self._effort.pause * 2.0 ** min(tries - 1, 16), _LONGEST_PAUSE)
-        self.pausing += 1
-        try:
-            await self._scorer.wait(max(own, min(wish, _LONGEST_WISH)))
-        finally:
-            self.pausing -= 1

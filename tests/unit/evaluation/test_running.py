@@ -131,7 +131,7 @@ class OnePlace(Scripted):
         return await super().report(item)
 
 
-async def test_who_waits_for_a_place_gets_it_before_newcomers() -> None:
+async def test_who_waits_for_a_place_that_others_of_the_list_have_is_not_given_up() -> None:
     scorer = OnePlace(seconds=0.1)
     rows = await rows_of(scorer, 12, Effort(concurrency=3, attempts=2, pause=0.01))
     assert {row.status for row in rows.values()} == {"ok"}

@@ -123,6 +123,13 @@ async def test_a_missing_key_ends_it(peer: Scripted) -> None:
             await asked.report(item(1))
 
 
+async def test_a_server_that_goes_in_between_ends_it(peer: Scripted) -> None:
+    peer.alive, peer.answers = [200, 502], [None]
+    async with scorer(peer) as asked:
+        with pytest.raises(ServerError, match="502"):
+            await asked.report(item(1))
+
+
 @pytest.mark.parametrize("status", [404, 502])
 async def test_what_is_no_service_is_found_out_at_once(peer: Scripted, status: int) -> None:
     peer.alive = [status]
