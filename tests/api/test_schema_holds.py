@@ -43,8 +43,8 @@ def url() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@schemathesis.serializer("video/*")
-def video(_: SerializationContext, value: Any) -> bytes:
+@schemathesis.serializer("video/*", "application/x-ndjson", "text/csv")
+def plain(_: SerializationContext, value: Any) -> bytes:
     """The bytes as they are."""
     return value if isinstance(value, bytes) else str(value).encode()
 
