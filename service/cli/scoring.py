@@ -94,12 +94,12 @@ async def _score(
     signer: Signer | None = None,
 ) -> Report:
     async with started_engine(settings) as engine, opening as media:
-        report = await report_on(media, engine, options)
         if signer is None:
-            return report
-        from service.receipt import signed
+            return await report_on(media, engine, options)
+        from service.receipt import require_kept, signed
 
-        return await signed(report, media, options, signer)
+        require_kept(media)
+        return await signed(await report_on(media, engine, options), media, options, signer)
 
 
 def _opened(video: str, settings: Settings) -> AbstractAsyncContextManager[Source]:
