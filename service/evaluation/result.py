@@ -21,7 +21,7 @@ SEVERAL_MODELS = (
     "is everybody's."
 )
 UNDECIDED = (
-    "{} videos are undecided: they lie within the model's uncertain band. The figures go by the "
+    "Videos without a decision, within the model's uncertain band: {}. The figures go by the "
     "threshold inside it, not by verdicts."
 )
 ABSTAINS = "This model never decides: {} The figures say what its threshold would do."

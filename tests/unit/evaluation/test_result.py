@@ -115,7 +115,7 @@ def test_a_model_that_does_not_decide_is_said() -> None:
     notes = " ".join(result.notes)
     assert "never decides: It is a test." in notes
     assert "not calibrated" in notes
-    assert "4 videos are undecided" in notes
+    assert "uncertain band: 4." in notes
     assert result.groups[0].coverage.called_fake == 0
 
 
