@@ -17,6 +17,7 @@ from model_export.data.arguments import (
     SplitOption,
     SplitsOption,
 )
+from model_export.refusals import refusals
 
 
 def check(
@@ -38,7 +39,6 @@ def check(
 
     Example: **deepfake-models data check FaceForensics++ --compression c23 --split papers**
     """
-    from model_export.cli import refusals
     from model_export.data.check import check as check_reading
     from model_export.data.check import show
     from model_export.data.readers import ReaderOptions, read

@@ -23,6 +23,7 @@ from model_export.data.arguments import (
     SplitOption,
     SplitsOption,
 )
+from model_export.refusals import refusals
 
 _CLIPS = "How clips are cut: the options of the model that is to be trained"
 
@@ -129,7 +130,6 @@ def prepare(
 
     Example: **deepfake-models data prepare FaceForensics++/ prepared/ff -j 8**
     """
-    from model_export.cli import refusals
 
     console = Console(stderr=True, highlight=False)
     with refusals():

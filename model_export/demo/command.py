@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from model_export.refusals import refusals
+
 
 def train_demo(
     faces: Annotated[
@@ -51,7 +53,6 @@ def train_demo(
 
     Example: **deepfake-models train-demo videos/ --stills photos/**
     """
-    from model_export.cli import refusals
 
     console = Console(highlight=False)
     with refusals():

@@ -29,6 +29,9 @@ from service.measures.table import ScoreTable
 
 PEOPLE = "people seen neither in training nor in validation"
 
+BENCHMARKS = "the benchmark"
+BENCHMARK = "clip_auc on the synthetic benchmark"
+
 ORDERS: Mapping[Order, str] = MappingProxyType(
     {"reversed": "reversed", "shuffled": "shuffled", "repeated": "middle frame repeated"}
 )
@@ -92,6 +95,25 @@ def figures(scores: Scores, point: OperatingPoint, dataset: PreparedDataset) -> 
     ]
 
 
+def on_the_benchmark(
+    known: ScoreTable, unseen: ScoreTable, point: OperatingPoint, person_of: dict[str, str]
+) -> list[Metric]:
+    """Figures of a model whose own forgeries were others than the benchmark's.
+
+    ``known`` and ``unseen`` are the test people's clips of the families that the benchmark trains
+    on and of those that it does not; ``person_of``, whom each video shows.
+    """
+    counted = f"{_counted(known, 'clip', 'clips')} of {_people(known)} {PEOPLE}"
+    return [
+        _metric(BENCHMARK, auc(known), counted),
+        *_by_family(known, BENCHMARK),
+        *_by_family(unseen, BENCHMARK),
+        *_by_person(known, person_of, BENCHMARK),
+        *_verdicts(known, point, f"forged faces of {BENCHMARKS}"),
+        *_verdicts(known, point, f"real faces of {BENCHMARKS}"),
+    ]
+
+
 def auc(table: ScoreTable, level: Level = "clip") -> Estimate:
     """Area under the ROC curve; its interval draws people."""
     return measure(table, level).auc
@@ -109,21 +131,23 @@ def _over_everybody(scores: Scores) -> Iterator[Metric]:
             yield _metric(name + of, auc(table, level), f"{counted} of {_people(table)} {PEOPLE}")
 
 
-def _by_family(test: ScoreTable) -> Iterator[Metric]:
+def _by_family(test: ScoreTable, name: str = "clip_auc") -> Iterator[Metric]:
     for method in test.methods():
         table = test.select(methods=[method, REAL])
         forged, real = int(table.fake.sum()), int((~table.fake).sum())
         data = f"{forged} forged and all {real} real clips of the test people"
-        yield _metric(f"clip_auc family {method}", auc(table), data)
+        yield _metric(f"{name} family {method}", auc(table), data)
 
 
-def _by_person(test: ScoreTable, person_of: dict[str, str]) -> Iterator[Metric]:
+def _by_person(
+    test: ScoreTable, person_of: dict[str, str], name: str = "clip_auc"
+) -> Iterator[Metric]:
     people = np.array([person_of[video] for video in test.video.tolist()])
     for number, person in enumerate(sorted(set(people.tolist())), start=1):
         own = test.take(people == person)
         found = Estimate(auc(own).value)
         data = f"{_counted(own, 'clip', 'clips')} of this person"
-        yield _metric(f"clip_auc test person {number}", found, data)
+        yield _metric(f"{name} test person {number}", found, data)
 
 
 def _by_order(scores: Scores) -> Iterator[Metric]:

@@ -10,19 +10,20 @@ from onnx import helper
 from rich.console import Console
 
 from model_export.data.prepared import PreparedDataset
+from model_export.data.video import REAL
 from model_export.demo.card import write_card
-from model_export.demo.figures import auc, figures, score_all
-from model_export.demo.material import KNOWN, STILL, UNSEEN, people
+from model_export.demo.figures import auc, figures, on_the_benchmark, score_all
+from model_export.demo.material import KNOWN, STILL, UNSEEN, people, shown
 from model_export.errors import ExportError
 from model_export.evaluation.calibration import calibrate
 from model_export.evaluation.score_file import save_scores
-from model_export.evaluation.scores import onnx_scorer
+from model_export.evaluation.scores import onnx_scorer, score_videos
 from model_export.onnx_export import export, weights_sha256
 from model_export.scaling import SCALINGS
 from model_export.training.checkpoint import load_run
 from model_export.training.run_folder import RunResult
 from service.classifier.classifier import load_classifier
-from service.classifier.contract import UNKNOWN, Metric, ModelContract, OperatingPoint
+from service.classifier.contract import UNKNOWN, ModelContract, OperatingPoint
 from service.measures.table import ScoreTable, concatenate
 
 VERSION = "2"
@@ -75,10 +76,31 @@ def publish(
     point = calibrate(scores.validation)
     measured = figures(scores, point, dataset)
     point = point.model_copy(update={"abstain": reason_to_abstain(scores.test)})
-    contract = _tell(draft, output, point, tuple(measured))
-    write_card(output.with_suffix(".md"), contract, output.stat().st_size)
-    digest = hashlib.sha256(output.read_bytes()).hexdigest()
-    output.with_name(f"{output.name}.sha256").write_text(f"{digest}  {output.name}\n")
+    told = load_classifier(draft, device="cpu").contract.model_copy(
+        update={"operating_point": point, "metrics": tuple(measured)}
+    )
+    _tell(draft, output, told)
+    draft.unlink()
+    return told
+
+
+def measure_on_the_benchmark(model: Path, dataset: PreparedDataset, version: str) -> ModelContract:
+    """Add to the metadata and card of ``model`` how it does on a benchmark it has not trained on.
+
+    ``dataset`` is the benchmark, prepared; ``version``, the file's new one: its weights stay as
+    they are. Raises ``EvaluationError`` and ``ExportError``.
+    """
+    scorer = onnx_scorer(model, dataset, "cpu")
+    known, unseen = (
+        score_videos(scorer, dataset, "test", [*methods, REAL]) for methods in (KNOWN, UNSEEN)
+    )
+    told = load_classifier(model, device="cpu").contract
+    point = told.operating_point
+    measured = on_the_benchmark(known, unseen, point, shown(dataset))
+    names = {metric.name for metric in measured}
+    kept = [metric for metric in told.metrics if metric.name not in names]
+    contract = told.model_copy(update={"version": version, "metrics": (*kept, *measured)})
+    _tell(model, model, contract)
     return contract
 
 
@@ -88,13 +110,9 @@ def reason_to_abstain(test: ScoreTable) -> str | None:
     return None if low is not None and low > 0.5 else NO_BETTER
 
 
-def _tell(
-    draft: Path, output: Path, point: OperatingPoint, metrics: tuple[Metric, ...]
-) -> ModelContract:
-    """Move the measured file to ``output``, with what was measured; nothing else changes."""
-    told = load_classifier(draft, device="cpu").contract
-    contract = told.model_copy(update={"operating_point": point, "metrics": metrics})
-    graph = onnx.load(draft)
+def _tell(source: Path, output: Path, contract: ModelContract) -> None:
+    """Write the graph of ``source`` as ``output``, telling ``contract``, its card and its hash."""
+    graph = onnx.load(source)
     helper.set_model_props(graph, contract.dump())
     partial = output.with_name(f".{output.name}.part")
     try:
@@ -104,8 +122,9 @@ def _tell(
         raise ExportError(f"{output} cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
-    draft.unlink()
-    return contract
+    write_card(output.with_suffix(".md"), contract, output.stat().st_size)
+    digest = hashlib.sha256(output.read_bytes()).hexdigest()
+    output.with_name(f"{output.name}.sha256").write_text(f"{digest}  {output.name}\n")
 
 
 def trained_on(dataset: PreparedDataset) -> str:

@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from model_export.data.video import Part
+from model_export.refusals import refusals
 
 if TYPE_CHECKING:
     from model_export.evaluation.adversary import Attack
@@ -123,7 +124,6 @@ def evaluate(
 
     Example: **deepfake-models evaluate runs/clrnet-0 runs/clrnet-1 prepared/ --orders -o figures/**
     """
-    from model_export.cli import refusals
 
     with refusals():
         from rich.progress import Progress
@@ -152,7 +152,7 @@ def evaluate(
             with Progress(console=_progress, transient=True) as progress:
                 evaluation = measure_model(subject, dataset, wanted, progress)
             for table in evaluation.tables.values():
-                _print(table)
+                print_table(table)
             if model in folders:
                 write(evaluation, folders[model])
             done.append(evaluation)
@@ -174,7 +174,7 @@ def _compare(done: Sequence[Evaluation], wanted: Wanted, output: Path | None) ->
         warned = [f"{each.subject.name}: {note}" for each in done for note in each.warning_notes()]
         table = replace(table, notes=(*warned, *table.notes))
         if level == wanted.level:
-            _print(table)
+            print_table(table)
         if output is not None:
             write_table(table, output, f"spread-{level}")
 
@@ -207,7 +207,7 @@ def _attacks(kinds: str | None, epsilons: str) -> Iterator[Attack]:
             yield Attack(next(kind for kind in KINDS if kind == name), int(epsilon))
 
 
-def _print(table: Table) -> None:
+def print_table(table: Table) -> None:
     # Names of methods and runs are shown as they are, never read as markup.
     shown = RichTable(
         *(Column(Text(column)) for column in table.columns),

@@ -10,7 +10,7 @@ from model_export.errors import EvaluationError
 from service.classifier.classifier import Classifier, load_classifier
 from service.clips import ClipSpec
 from service.errors import ModelError
-from service.runtime import Device
+from service.session import Device
 
 if TYPE_CHECKING:
     from model_export.detector import Detector

@@ -24,7 +24,7 @@ from service.classifier.classifier import Classifier
 from service.clips import ClipSpec
 from service.errors import ServiceError
 from service.measures.table import ScoreTable
-from service.runtime import Device
+from service.session import Device
 
 __all__ = ["SCALINGS", "ScoreTable", "score_onnx", "score_run", "score_videos"]
 

@@ -17,7 +17,7 @@ from model_export.evaluation.overlap import Met, met
 from model_export.evaluation.scores import Scorer, classifier_scorer, demand_fit, network_scorer
 from model_export.training.ancestry import Ancestry
 from service.classifier.contract import OperatingPoint
-from service.runtime import Device
+from service.session import Device
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from model_export.refusals import refusals
+
 GRID_NETWORK = "clrnet"
 
 
@@ -88,7 +90,6 @@ def reproduce(
 
     Example: **deepfake-models reproduce faces/ --suite synthetic --budget small**
     """
-    from model_export.cli import refusals
 
     console = Console(stderr=True, highlight=False)
     with refusals():

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model_export.data.video import PARTS
+from model_export.refusals import refusals
 
 
 def synthesise(
@@ -67,7 +68,6 @@ def synthesise(
 
     Example: **deepfake-models data synthesise faces/ benchmark/ --processes 4**
     """
-    from model_export.cli import refusals
     from model_export.data.naming import shown
     from model_export.synthetic.benchmark import Options, synthesise
     from model_export.synthetic.methods import METHODS

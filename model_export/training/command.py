@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from model_export.refusals import refusals
+
 if TYPE_CHECKING:
     from model_export.training.config import RunConfig
 
@@ -46,7 +48,6 @@ def train(
 
     Example: **deepfake-models train run.toml --set optimiser.rate=1e-3**
     """
-    from model_export.cli import refusals
 
     with refusals():
         from model_export.training.config import load_config
@@ -102,6 +103,14 @@ def export(
         bool,
         typer.Option("--half", help="Store the weights in half precision: half the file size."),
     ] = False,
+    plain: Annotated[
+        bool,
+        typer.Option(
+            "--plain",
+            help="Write convolutions alone, as GPUs and quantisers know them best, and not what a "
+            "processor computes fastest. The scores are the same.",
+        ),
+    ] = False,
 ) -> None:
     """Write a trained run as an ONNX model that the service can run.
 
@@ -109,7 +118,6 @@ def export(
 
     Example: **deepfake-models export runs/first -o first.onnx --operating-point point.json**
     """
-    from model_export.cli import refusals
 
     with refusals(), Console(stderr=True).status("Loading PyTorch") as status:
         from model_export.evaluation.calibration import load_point
@@ -124,7 +132,7 @@ def export(
             metrics=read_metrics(metrics) if metrics else None,
         )
         status.update("Writing the ONNX model and comparing it with PyTorch")
-        report = export_run(run, output, told, half=half)
+        report = export_run(run, output, told, half=half, plain=plain)
     _out.print(
         f"{output}: {report.bytes_written / 1e6:.1f} MB; differs from PyTorch by at most "
         f"{report.probability_difference:.1e} in P(fake)",

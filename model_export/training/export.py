@@ -35,11 +35,13 @@ class Told:
     metrics: tuple[Metric, ...] | None = None
 
 
-def export_run(folder: Path, output: Path, told: Told, *, half: bool = False) -> ExportReport:
+def export_run(
+    folder: Path, output: Path, told: Told, *, half: bool = False, plain: bool = False
+) -> ExportReport:
     """Write the best weights of the finished run in ``folder`` as the ONNX model ``output``.
 
-    ``half`` stores them in half precision. Raises ``TrainingError`` for a run that is not finished
-    and ``ExportError``.
+    ``half`` stores them in half precision, ``plain`` writes convolutions alone. Raises
+    ``TrainingError`` for a run that is not finished and ``ExportError``.
     """
     found, result = ancestry(folder), read_result(folder)
     record = found.records[0]
@@ -75,7 +77,9 @@ def export_run(folder: Path, output: Path, told: Told, *, half: bool = False) ->
         notice=told.notice,
     )
     scaling = SCALINGS[config.model.scaling]
-    return onnx_export.export(model, output, contract, scaling=scaling, half_weights=half)
+    return onnx_export.export(
+        model, output, contract, scaling=scaling, half_weights=half, plain=plain
+    )
 
 
 def trained_on(found: Ancestry) -> str:

@@ -4,6 +4,7 @@ validate and test; pictures of two of them stand for the photographs that only t
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -172,6 +173,32 @@ def test_the_card_says_what_the_metadata_say(contract: ModelContract, folder: Pa
     assert "*DFW*, synthetic stand-in" in card
     value = figure(contract, "clip_auc unseen family DFW")
     assert f"its clip AUC is {value:.3f}" in card
+
+
+def test_a_model_is_measured_on_a_benchmark_it_has_not_trained_on(
+    contract: ModelContract, dataset: PreparedDataset, folder: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.onnx"
+    shutil.copy(folder / "model.onnx", model)
+    for _ in range(2):  # The second time figures take the place of the first ones.
+        publishing.measure_on_the_benchmark(model, dataset, "7.1")
+    told = load_classifier(model, device="cpu").contract
+    assert told == contract.model_copy(update={"version": "7.1", "metrics": told.metrics})
+    assert told.metrics[: len(contract.metrics)] == contract.metrics
+    assert len({metric.name for metric in told.metrics}) == len(told.metrics)
+    # It is the very benchmark that the model was measured on when it was made.
+    for name in ("clip_auc", "clip_auc family NT", "clip_auc test person 1"):
+        there = name.replace("clip_auc", "clip_auc on the synthetic benchmark")
+        assert figure(told, there) == figure(contract, name)
+    unseen = figure(told, "clip_auc on the synthetic benchmark family DFW")
+    assert unseen == figure(contract, "clip_auc unseen family DFW")
+    called = figure(told, "real faces of the benchmark called fake")
+    assert called == figure(contract, "real faces called fake")
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    assert (tmp_path / "model.onnx.sha256").read_text() == f"{digest}  model.onnx\n"
+    card = (tmp_path / "model.md").read_text()
+    assert f"*DFW* {unseen:.3f}" in card
+    assert f"and {called:.0%} of those of the benchmark were called fake" in card
 
 
 @pytest.mark.parametrize(
