@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from model_export import onnx_conv_lstm
 from model_export.detector import Detector
 from model_export.errors import ExportError
 from model_export.files import replacing
+from model_export.graph import conv_lstm, layout
 from model_export.scaling import Scaling
 from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
 
@@ -84,13 +84,15 @@ def export(
     *,
     scaling: Scaling | None = None,
     half_weights: bool = False,
+    plain: bool = False,
 ) -> ExportReport:
     """Write ``model`` as ONNX to ``path``, replacing it in one step, or raise ``ExportError``.
 
     T, H and W come from ``contract``, whose ``precision`` is filled in here. Before the file gets
     its name it is run in ONNX Runtime on random clips in several batch sizes and compared with
     PyTorch. ``half_weights`` stores kernels as float16, which are widened when the model is
-    loaded: sums stay float32, and the comparison is against the rounded weights.
+    loaded: sums stay float32, and the comparison is against the rounded weights. ``plain`` writes
+    convolutional LSTMs as convolutions alone (see ``model_export.graph.layout``).
     """
     if contract.architecture != model.architecture:
         raise ExportError(f"the contract says {contract.architecture}, not {model.architecture}")
@@ -99,7 +101,7 @@ def export(
     training = model.training
     scored = ScoredClips(_rounded(model) if half_weights else model, scaling or Scaling()).eval()
     try:
-        graph = _graph(scored, contract)
+        graph = _graph(scored, contract, plain=plain)
         if half_weights:
             _store_half(graph)
         helper.set_model_props(graph, contract.dump())
@@ -151,12 +153,12 @@ def _halved(shape: tuple[int, ...]) -> bool:
     return len(shape) > 1 and int(np.prod(shape)) >= HALF_MIN_ELEMENTS
 
 
-def _graph(scored: ScoredClips, contract: ModelContract) -> onnx.ModelProto:
+def _graph(scored: ScoredClips, contract: ModelContract, *, plain: bool) -> onnx.ModelProto:
     size = (contract.clip_length, contract.input_height, contract.input_width, 3)
     # Two clips: a batch of one would be taken for a fixed size.
     example = torch.from_numpy(random_clips((2, *size)))
     outputs = [PROBABILITY_NAME, CAM_NAME] if scored.model.has_cam else [PROBABILITY_NAME]
-    with onnx_conv_lstm.placeholders(scored), _quiet(), torch.no_grad():
+    with conv_lstm.placeholders(scored), _quiet(), torch.no_grad():
         program = torch.onnx.export(
             scored,
             (example,),
@@ -173,7 +175,7 @@ def _graph(scored: ScoredClips, contract: ModelContract) -> onnx.ModelProto:
         onnxscript.optimizer.fold_constants_ir(program.model)
         onnxscript.optimizer.remove_unused_nodes(program.model)
     graph = program.model_proto
-    onnx_conv_lstm.expand(graph)
+    layout.expand(graph, plain=plain)
     _strip(graph)
     return graph
 
@@ -226,6 +228,7 @@ def _check(scored: ScoredClips, partial: Path, path: Path, contract: ModelContra
     """Compare ``partial`` with PyTorch. Raises ``ExportError`` where they differ too much."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.enable_mem_reuse = False  # As in service.runtime: minutes for a deep network.
     # Not the service's session: the reference provider, for this comparison alone.
     session = onnxruntime.InferenceSession(  # noqa: TID251
         str(partial), options, providers=["CPUExecutionProvider"]
@@ -245,7 +248,7 @@ def _check(scored: ScoredClips, partial: Path, path: Path, contract: ModelContra
             difference = float(np.abs(theirs - mine).max())
             if name == PROBABILITY_NAME:
                 probability_difference = max(probability_difference, difference)
-                log_odds_difference = max(log_odds_difference, _log_odds_difference(mine, theirs))
+                log_odds_difference = max(log_odds_difference, log_odds_apart(mine, theirs))
             else:
                 difference /= max(float(np.abs(mine).max()), 1e-6)
                 cam_difference = max(cam_difference, difference)
@@ -267,7 +270,7 @@ def _check(scored: ScoredClips, partial: Path, path: Path, contract: ModelContra
     )
 
 
-def _log_odds_difference(mine: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
+def log_odds_apart(mine: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
     """The largest of two scorings (N,), less what rounding leaves open; 0 at least."""
     first, second = (np.clip(each.astype(np.float64), EDGE, 1 - EDGE) for each in (mine, theirs))
     apart = np.abs(np.log(first / (1 - first)) - np.log(second / (1 - second)))

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from model_export.data.video import Part
+from model_export.refusals import refusals
 
 if TYPE_CHECKING:
     from model_export.explain.choice import Selection
@@ -79,7 +80,6 @@ def cams(
     Example: **deepfake-models explain cams prepared/ --model runs/df --part test --mean --count 50
     -o maps.png**
     """
-    from model_export.cli import refusals
 
     with refusals():
         from model_export.data.prepared import PreparedDataset
@@ -113,7 +113,6 @@ def differences(
 
     Example: **deepfake-models explain differences prepared/ --methods DF -o differences.png**
     """
-    from model_export.cli import refusals
 
     with refusals():
         from model_export.data.prepared import PreparedDataset
@@ -157,7 +156,6 @@ def clips(
     Example: **deepfake-models explain clips prepared/ --scores scores.csv --part test -o
     mistakes.png**
     """
-    from model_export.cli import refusals
 
     if scores is not None and model is not None:
         raise typer.BadParameter("the scores come from a table or from a model, not from both")

@@ -173,13 +173,13 @@ def test_scaling_of_a_model_of_our_own_is_in_the_graph(tmp_path: Path) -> None:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[onnx.GraphProto], None]) -> None:
     """Change graphs before they are compared with PyTorch."""
-    expand = onnx_export.onnx_conv_lstm.expand
+    expand = onnx_export.layout.expand
 
-    def wrong(graph: onnx.ModelProto) -> None:
-        expand(graph)
+    def wrong(graph: onnx.ModelProto, *, plain: bool) -> None:
+        expand(graph, plain=plain)
         change(graph.graph)
 
-    monkeypatch.setattr(onnx_export.onnx_conv_lstm, "expand", wrong)
+    monkeypatch.setattr(onnx_export.layout, "expand", wrong)
 
 
 def test_an_export_that_differs_is_not_written(
@@ -227,12 +227,12 @@ def test_a_network_that_is_sure_cannot_hide_a_difference(
 
 def test_what_single_precision_rounds_is_no_difference() -> None:
     sure = np.array([1.0, 1 - 2**-24, 1 - 2**-22], np.float32)
-    found = onnx_export._log_odds_difference(sure, np.nextafter(sure, np.float32(0)))
+    found = onnx_export.log_odds_apart(sure, np.nextafter(sure, np.float32(0)))
     assert found == 0
     small_ones = np.array([1e-6], np.float32)
-    found = onnx_export._log_odds_difference(small_ones, 5 * small_ones)
+    found = onnx_export.log_odds_apart(small_ones, 5 * small_ones)
     assert found == pytest.approx(np.log(5), rel=1e-4)
-    assert onnx_export._log_odds_difference(0 * small_ones, small_ones * 0.01) == 0
+    assert onnx_export.log_odds_apart(0 * small_ones, small_ones * 0.01) == 0
 
 
 def test_not_a_number_is_not_written(tmp_path: Path) -> None:

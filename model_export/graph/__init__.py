@@ -1,0 +1,1 @@
+"""How a traced network becomes an ONNX graph that runs fast."""
