@@ -23,8 +23,13 @@ from service.classifier.contract import OperatingPoint
 from service.clips import ClipSpec
 from service.engine import Rule, ServedEnsemble, ServedModel
 from service.errors import ModelError, UnknownModel
+from service.runtime import Gpu, out_of_memory
+from service.session import CUDA, TENSORRT
 from service.settings import Ensemble, ModelSettings
 
+GPU_BATCH, CPU_BATCH = 16, 8
+"""Clips in one batch at most. A processor gains little beyond, and a short video waits for whole
+batches of long ones."""
 BUILT_IN_MODEL = Path(__file__).parent / "models" / "clrnet-demo.onnx"
 
 COMBINED = "an ensemble of calibrated scores; its threshold is a setting"
@@ -153,14 +158,21 @@ class Registry:
     def _load_one(self, path: Path, sha256: str | None) -> tuple[ServedModel, Classifier]:
         settings, fallback = self._settings, False
         expected = sha256 or _hash_beside(path)
+        load = partial(
+            load_classifier,
+            path,
+            threads=settings.threads,
+            arithmetic=settings.arithmetic,
+        )
+        gpu = Gpu(settings.batch or GPU_BATCH, settings.cuda_graphs, settings.engines)
         try:
-            classifier = load_classifier(path, device=settings.device, threads=settings.threads)
+            classifier = load(device=settings.device, runtime=settings.runtime, gpu=gpu)
         except ModelError:
             # A GPU that works, and has no room for two sets of models, is not given up.
             first = not self._panels
             if not (first and settings.cpu_fallback and settings.device == "cuda"):
                 raise
-            classifier = load_classifier(path, device="cpu", threads=settings.threads)
+            classifier = load(device="cpu")
             fallback = True
         if expected and not hmac.compare_digest(classifier.sha256, expected.lower()):
             raise ModelError(
@@ -199,7 +211,7 @@ class Registry:
             classifier,
             self._device,
             self._room,
-            batch=self._settings.batch,
+            batch=self._settings.batch or default_batch(classifier.provider),
             observe=lambda size: self._observe(served, size),
         )
         return Member(served, classifier, batcher)
@@ -231,12 +243,20 @@ def _hash_beside(path: Path) -> str | None:
     return words[0] if words else None
 
 
+def default_batch(provider: str) -> int:
+    """Clips in one batch at most, on what ``provider`` of a session names."""
+    return GPU_BATCH if provider in (CUDA, TENSORRT) else CPU_BATCH
+
+
 def _warm(classifier: Classifier) -> None:
-    """Score once: what a first request would wait for, and the proof that it can score. Raises
+    """Score what a first request would wait for, which is also the proof that it can score. Raises
     ``ModelError``."""
     contract = classifier.contract
-    size = (contract.clip_length, contract.input_height, contract.input_width, 3)
-    try:
-        classifier.score(np.zeros((1, *size), np.uint8))
-    except Exception as error:
-        raise ModelError(f"the model '{contract.name}' is loaded and cannot score") from error
+    clip = (contract.clip_length, contract.input_height, contract.input_width, 3)
+    for size in classifier.sizes:
+        try:
+            classifier.score(np.zeros((size, *clip), np.uint8))
+        except Exception as error:
+            if size > 1 and out_of_memory(error):
+                continue  # Smaller batches will do.
+            raise ModelError(f"the model '{contract.name}' is loaded and cannot score") from error

@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.bound_session import BoundSession
 from service.classifier.contract import CAM_NAME, INPUT_NAME, PROBABILITY_NAME, ModelContract
 from service.errors import ModelError, ServiceError
-from service.runtime import Device, open_session
+from service.runtime import Gpu, open_session
+from service.session import Arithmetic, Device, Runtime
+
+_GPU = Gpu()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +29,48 @@ class ClipScores:
 class Classifier:
     """One ONNX model that keeps the contract, in one session.
 
-    Raises ``ModelError`` where the bytes are no ONNX model or break the contract.
+    ``contract.precision`` also tells of arithmetic that is not the model's own. ``gpu`` None leaves
+    input and outputs of a network on a GPU to ONNX Runtime. Raises ``ModelError`` where the bytes
+    are no ONNX model or break the contract, or where what is asked for cannot be had.
     """
 
-    def __init__(self, model: bytes, *, device: Device = "auto", threads: int = 0) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        device: Device = "auto",
+        threads: int = 0,
+        runtime: Runtime = "onnxruntime",
+        arithmetic: Arithmetic = "float32",
+        gpu: Gpu | None = _GPU,
+    ) -> None:
         self.sha256 = hashlib.sha256(model).hexdigest()
-        self._session = open_session(model, device=device, threads=threads)
-        self.contract = ModelContract.parse(self._session.get_modelmeta().custom_metadata_map)
+        self._session = open_session(
+            model,
+            device=device,
+            threads=threads,
+            runtime=runtime,
+            arithmetic=arithmetic,
+            gpu=gpu,
+        )
+        contract = ModelContract.parse(self._session.get_modelmeta().custom_metadata_map)
+        if arithmetic != "float32":
+            precision = f"{contract.precision}; computed in {arithmetic}"
+            contract = contract.model_copy(update={"precision": precision})
+        if runtime == "tensorrt":
+            # TF32 instead of float32, and where a model is float16, that in place of float32.
+            precision = f"{contract.precision}; TensorRT may round further"
+            contract = contract.model_copy(update={"precision": precision})
+        self.contract = contract
         self.provider: str = self._session.get_providers()[0]
         self._outputs = self._check()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes of batches to try before serving: where each is prepared when it first comes, all,
+        the largest first."""
+        # TensorRT builds an engine for the range of what it has seen: 16 and 1 hold all between.
+        return self._session.sizes[::-1] if isinstance(self._session, BoundSession) else (1,)
 
     @property
     def has_cam(self) -> bool:
@@ -78,7 +115,15 @@ class Classifier:
         return (PROBABILITY_NAME, CAM_NAME) if CAM_NAME in outputs else (PROBABILITY_NAME,)
 
 
-def load_classifier(path: Path, *, device: Device = "auto", threads: int = 0) -> Classifier:
+def load_classifier(
+    path: Path,
+    *,
+    device: Device = "auto",
+    threads: int = 0,
+    runtime: Runtime = "onnxruntime",
+    arithmetic: Arithmetic = "float32",
+    gpu: Gpu | None = _GPU,
+) -> Classifier:
     """Read and check a model file.
 
     Raises ``ModelError``, whose text names the file but not the folder it should be in.
@@ -88,6 +133,13 @@ def load_classifier(path: Path, *, device: Device = "auto", threads: int = 0) ->
     except OSError as error:
         raise ModelError(f"the model file '{path.name}' cannot be read") from error
     try:
-        return Classifier(model, device=device, threads=threads)
+        return Classifier(
+            model,
+            device=device,
+            threads=threads,
+            runtime=runtime,
+            arithmetic=arithmetic,
+            gpu=gpu,
+        )
     except ModelError as error:
         raise ModelError(f"the model file '{path.name}' cannot be used: {error}") from error

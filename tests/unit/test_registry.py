@@ -14,7 +14,7 @@ import pytest
 from service.classifier.contract import OperatingPoint
 from service.engine import ServedEnsemble
 from service.errors import ModelError, UnknownModel
-from service.registry import BUILT_IN_MODEL, Registry
+from service.registry import BUILT_IN_MODEL, Registry, default_batch
 from service.settings import Ensemble, ExtraModel, ModelSettings
 from tests.onnx_models import CONTRACT, brightness_model
 from tests.unit.batching.test_batcher import Inbox, clip, until
@@ -105,6 +105,19 @@ async def test_a_gpu_that_is_not_there_is_an_error_unless_the_cpu_may_stand_in(
     async with registry(ModelSettings(path=path, device="cuda", cpu_fallback=True)) as served:
         (only,) = served.models()
         assert (only.served.provider, only.served.fallback) == ("CPUExecutionProvider", True)
+
+
+@pytest.mark.parametrize(
+    ("provider", "most"),
+    [
+        ("CPUExecutionProvider", 8),
+        ("OpenVINO CPU", 8),
+        ("CUDAExecutionProvider", 16),
+        ("TensorrtExecutionProvider", 16),
+    ],
+)
+def test_batches_are_smaller_where_larger_ones_gain_little(provider: str, most: int) -> None:
+    assert default_batch(provider) == most
 
 
 async def test_a_new_file_takes_over_and_old_requests_finish(tmp_path: Path) -> None:
