@@ -134,7 +134,7 @@ class ClipCutter:
             boxes=boxes,
             pixels=np.stack(
                 [
-                    crop(each.frame.rgb, box, spec.margin, size)
+                    crop(each.frame.picture, box, spec.margin, size)
                     for each, box in zip(window, squares, strict=True)
                 ]
             ),

@@ -67,8 +67,8 @@ Event = Progress | SegmentScored | Finished
 @dataclass(frozen=True, slots=True)
 class ServedModel:
     """A loaded network. ``sha256`` is of the ONNX file; ``provider`` the ONNX Runtime execution
-    provider in use, e.g. ``CPUExecutionProvider``; ``fallback`` whether a GPU was asked for and the
-    settings let the CPU stand in."""
+    provider in use, e.g. ``CPUExecutionProvider``, or ``OpenVINO CPU``; ``fallback`` whether a GPU
+    was asked for and the settings let the CPU stand in."""
 
     contract: ModelContract
     sha256: str
@@ -120,6 +120,11 @@ class Readiness:
     def provider(self) -> str | None:
         """The first model's execution provider."""
         return self.models[0].provider if self.models else None
+
+    @property
+    def precision(self) -> str | None:
+        """What the first model computes in."""
+        return self.models[0].contract.precision if self.models else None
 
 
 class Engine(Protocol):

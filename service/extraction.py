@@ -38,10 +38,12 @@ class ExtractionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far extraction is, in seconds of video; ``duration`` is where it will end."""
+    """How far extraction is, in seconds of video; ``duration`` is where it will end, ``frames`` how
+    many frames will have been looked at by then."""
 
     time: float
     duration: float
+    frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,6 @@ def _extract(
 ) -> Iterator[Position | Clip | Extracted]:
     shown = shown_within(video.times, video.duration, start, end)
     since, until = start or 0.0, min(video.duration, video.duration if end is None else end)
-    yield Position(since, until)
     windows = plan(
         video.times,
         max(spec.length for spec in specs),
@@ -141,6 +142,7 @@ def _extract(
     )
     # A video shorter than one clip is still looked at, so that its faces can be reported.
     wanted = windows.frames() or shown
+    yield Position(since, until, len(wanted))
     tracker = Tracker(detector, tracking)
     cutter = ClipCutter(windows, specs, ends=video.ends, most=limits.clips)
     tracks: dict[int, _Path] = {}
@@ -159,7 +161,7 @@ def _extract(
         with_face += bool(item.faces)
         seen += 1
         if seen % _PROGRESS_FRAMES == 0:
-            yield Position(frame.time, until)
+            yield Position(frame.time, until, len(wanted))
     yield Extracted(
         container=video.container,
         codec=video.codec,

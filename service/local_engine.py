@@ -56,7 +56,7 @@ class LocalEngine:
             together=int(limits.memory_share * available()),
             cpu_seconds=_CPU_MARGIN * limits.decode_seconds,
         )
-        self._slots = Slots(limits.concurrency, limits.short_seconds)
+        self._slots = Slots(limits.concurrency, limits.short_seconds, limits.short_frames)
         self._missing: dict[Callable[[], Awaitable[None]] | None, str] = {None: "still starting"}
         """What keeps it from scoring, by what would load it; None for what nothing can load."""
         self._running = self._waiting = 0
@@ -132,6 +132,7 @@ class LocalEngine:
                 async with self._workers.extract(media, job) as extraction:
                     place.occupy(_Reading(run, extraction))
                     async for event in run.events(extraction, media, queued):
+                        place.expect(run.frames)
                         if run.read:
                             place.vacate()
                             run.go_on()
@@ -208,6 +209,9 @@ class _Reading:
     def resume(self) -> None:
         self._run.go_on()
         self._extraction.resume()
+
+    def make_way(self) -> None:
+        self._extraction.make_way()
 
 
 def _stopping() -> NotReady:

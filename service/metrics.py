@@ -15,7 +15,7 @@ from service.report import Report
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _SCORES = tuple(step / 10 for step in range(1, 11))
 _MODEL = ("model", "version")
-_SERVED = (*_MODEL, "provider", "fallback")
+_SERVED = (*_MODEL, "provider", "precision", "fallback")
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _SHED = ("draining", "rate", "caller_concurrency", "places", "media_bytes", "jobs", "connections")
 _ABSTAINED = ("uncertain", "no_face", "unable")
@@ -127,6 +127,7 @@ class _Models(Collector):
             "deepfake_model", "Served models; fallback: the CPU stands in for a GPU", labels=_SERVED
         )
         for each in self._read():
-            labels = (each.contract.name, each.contract.version, each.provider)
+            told = each.contract
+            labels = (told.name, told.version, each.provider, told.precision)
             family.add_metric((*labels, str(each.fallback).lower()), {})
         yield family

@@ -109,13 +109,14 @@ class ModelInfo(_Part):
     crop_margin: float
     alignment: str
     precision: str
+    """How weights are stored and sums are done, e.g. ``float32``."""
     trained_on: str
     strategy: str
     licence: str
     metrics: tuple[Metric, ...]
     notice: str
     provider: str
-    """The ONNX Runtime execution provider that ran it."""
+    """What ran it: an ONNX Runtime execution provider or ``OpenVINO CPU``."""
     detector: str
     """The face detector that found the faces."""
     fallback: bool = False

@@ -133,6 +133,11 @@ class Run:
         )
         yield Finished(report)
 
+    @property
+    def frames(self) -> int:
+        """Frames that are looked at in all; 0 as long as nobody knows."""
+        return self._position.frames
+
     def halt(self) -> None:
         """Say that the video has to wait for others from now on."""
         self._halted_since = time.monotonic()

@@ -54,6 +54,9 @@ class Limits(BaseModel):
     short_seconds: float = _limit(
         10.0, "seconds", "Time with a place after which a video makes room for shorter ones"
     )
+    short_frames: int = _limit(
+        600, "frames", "Frames to look at beyond which it does so from the start"
+    )
     header_seconds: float = _limit(15.0, "seconds", "Time until the head of a request has arrived")
     idle_seconds: float = _limit(20.0, "seconds", "Longest pause inside a body")
     upload_seconds: float = _limit(300.0, "seconds", "Time until a body has arrived")
@@ -115,8 +118,38 @@ class ModelSettings(BaseModel):
     cpu_fallback: bool = Field(
         False, description="With cuda: score on the CPU where the GPU cannot be used, and say so"
     )
-    threads: int = Field(0, ge=0, description="ONNX Runtime threads; 0 = one per core")
-    batch: int = Field(16, gt=0, description="Clips in one batch at most")
+    runtime: Literal["onnxruntime", "openvino", "tensorrt"] = Field(
+        "onnxruntime",
+        description="What runs the models; openvino, an extra, on the CPU, tensorrt on a GPU alone",
+    )
+    arithmetic: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="bfloat16: with openvino, on a processor that has it; other scores",
+    )
+    threads: int = Field(0, ge=0, description="Threads of the runtime; 0 = one per core")
+    batch: int = Field(
+        0, ge=0, description="Clips in one batch at most; 0 = 16 on a GPU, 8 on a processor"
+    )
+    cuda_graphs: bool = Field(
+        False, description="On a GPU, with onnxruntime: record each size of batch as a CUDA graph"
+    )
+    engines: Path | None = Field(
+        None, description="Folder of TensorRT's engines, which are built anew at each start without"
+    )
+
+    @model_validator(mode="after")
+    def _together(self) -> ModelSettings:
+        if self.runtime == "openvino" and self.device == "cuda":
+            raise ValueError("openvino runs on the CPU: it does not go with device=cuda")
+        if self.runtime == "tensorrt" and self.device == "cpu":
+            raise ValueError("tensorrt runs on a GPU: it does not go with device=cpu")
+        if self.cuda_graphs and (self.runtime != "onnxruntime" or self.device == "cpu"):
+            raise ValueError("cuda_graphs needs runtime=onnxruntime and a GPU")
+        if self.engines and self.runtime != "tensorrt":
+            raise ValueError("engines are TensorRT's: they need runtime=tensorrt")
+        if self.arithmetic == "bfloat16" and self.runtime != "openvino":
+            raise ValueError("arithmetic=bfloat16 needs runtime=openvino")
+        return self
 
 
 class FaceSettings(BaseModel):

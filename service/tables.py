@@ -109,7 +109,7 @@ def _print_head(report: Report, console: Console) -> None:
     for each in model.members if isinstance(model, EnsembleInfo) else (model,):
         console.print(
             f"Model {each.name} {each.version} ({each.architecture}), detector {each.detector}, "
-            f"{each.provider}. Trained on: {each.trained_on}"
+            f"{each.provider}, {each.precision}. Trained on: {each.trained_on}"
         )
 
 

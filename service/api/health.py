@@ -23,7 +23,9 @@ class Ready(BaseModel):
 
     ready: Literal[True] = True
     provider: str | None = None
-    """The ONNX Runtime execution provider of the first model."""
+    """What runs the first model: an ONNX Runtime execution provider or ``OpenVINO CPU``."""
+    precision: str | None = None
+    """What the first model computes in."""
     fallback: bool = Field(
         False, description="Whether the CPU stands in, for any model, for a GPU that was asked for"
     )
@@ -47,6 +49,7 @@ def router(look: Look) -> APIRouter:
         state = require_ready(look())
         return Ready(
             provider=state.provider,
+            precision=state.precision,
             fallback=any(model.fallback for model in state.models),
             running=state.running,
             waiting=state.waiting,

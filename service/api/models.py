@@ -12,6 +12,7 @@ from service.api.readiness import Look, require_models, require_ready
 from service.classifier.contract import INPUT_NAME, PROBABILITY_NAME, Metric, OperatingPoint
 from service.engine import Readiness, Rule, ServedEnsemble, ServedModel
 from service.errors import NotAcceptable, NotFound, NotReady, Unauthorized
+from service.session import OPENVINO
 
 
 class ModelOut(BaseModel):
@@ -23,9 +24,11 @@ class ModelOut(BaseModel):
     architecture: str
     sha256: str = Field(description="Of the ONNX file")
     weights_sha256: str
-    provider: str = Field(description="The ONNX Runtime execution provider that runs it")
+    provider: str = Field(
+        description="What runs it: an ONNX Runtime execution provider or `OpenVINO CPU`"
+    )
     fallback: bool = Field(description="Whether the CPU stands in for a GPU that was asked for")
-    precision: str
+    precision: str = Field(description="How weights are stored and sums are done")
     clip_length: int = Field(description="Consecutive frames in a clip")
     input_height: int
     input_width: int
@@ -153,9 +156,10 @@ def router(look: Look) -> APIRouter:
 def _metadata(state: Readiness, name: str) -> Metadata:
     """Raises ``NotFound`` for a name that is neither a model nor an ensemble."""
     served = {model.contract.name: model.contract for model in state.models}
+    runtimes = {model.contract.name: _platform(model.provider) for model in state.models}
     ensembles = {ensemble.name: ensemble for ensemble in state.ensembles}
     if name in served:
-        members, platform = [served[name]], "onnxruntime_onnx"
+        members, platform = [served[name]], runtimes[name]
     elif name in ensembles:
         members = [served[member] for member in ensembles[name].members]
         platform = "ensemble"
@@ -170,3 +174,7 @@ def _metadata(state: Readiness, name: str) -> Metadata:
         inputs=[Tensor(name=INPUT_NAME, datatype="UINT8", shape=[-1, *same, 3])],
         outputs=[Tensor(name=PROBABILITY_NAME, datatype="FP32", shape=[-1])],
     )
+
+
+def _platform(provider: str) -> str:
+    return "openvino_onnx" if provider == OPENVINO else "onnxruntime_onnx"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -31,9 +32,20 @@ def square(box: Box, margin: float) -> Box:
     return x - half, y - half, x + half, y + half
 
 
-def crop(
-    rgb: NDArray[np.uint8], box: Box, margin: float, size: tuple[int, int]
-) -> NDArray[np.uint8]:
+class Sliced(Protocol):
+    """A uint8 (H, W, 3) RGB frame: an array, or a ``Picture`` that converts what is cropped."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """H, W, 3."""
+        ...
+
+    def __getitem__(self, part: tuple[slice, slice]) -> NDArray[np.uint8]:
+        """These rows and columns."""
+        ...
+
+
+def crop(rgb: Sliced, box: Box, margin: float, size: tuple[int, int]) -> NDArray[np.uint8]:
     """The face in ``box`` as uint8 (H, W, 3), ``size`` = (H, W), from a uint8 RGB frame.
 
     Takes :func:`square`, rounded to whole pixels, and resizes it: area averaging when shrinking,
@@ -68,7 +80,7 @@ def crop(
 
 
 def _mostly_padding(
-    rgb: NDArray[np.uint8], corner: tuple[int, int], side: int, size: tuple[int, int]
+    rgb: Sliced, corner: tuple[int, int], side: int, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
     """Resizes first and pads then, so that no square of that side is ever held; ``corner`` is
     (top, left). The frame lands on whole pixels of the crop, half a pixel off at most."""
@@ -80,6 +92,8 @@ def _mostly_padding(
         for places, low in (((0, 0), 0), (rgb.shape[:2], 1))
     )
     last = [max(begin + 1, end) for begin, end in zip(first, last, strict=True)]
-    frame = cv2.resize(rgb, (last[1] - first[1], last[0] - first[0]), interpolation=cv2.INTER_AREA)
+    frame = cv2.resize(
+        rgb[:, :], (last[1] - first[1], last[0] - first[0]), interpolation=cv2.INTER_AREA
+    )
     beyond = (first[0], size[0] - last[0], first[1], size[1] - last[1])
     return np.asarray(cv2.copyMakeBorder(frame, *beyond, cv2.BORDER_REPLICATE), dtype=np.uint8)

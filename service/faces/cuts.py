@@ -6,19 +6,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.video.frames import Picture
+
 Thumbnail = NDArray[np.float32]
 
 _SIZE = (32, 32)
 
 
-def thumbnail(rgb: NDArray[np.uint8]) -> Thumbnail:
-    """A uint8 (H, W, 3) RGB frame as float32 (32, 32) grey levels 0 to 255."""
+def thumbnail(picture: Picture) -> Thumbnail:
+    """A picture as float32 (32, 32) grey levels 0 to 255."""
     # Every n-th pixel first: averaging a whole 4K frame costs more than it tells.
-    step = max(1, min(rgb.shape[:2]) // 256)
-    small = cv2.resize(
-        np.ascontiguousarray(rgb[::step, ::step]), _SIZE, interpolation=cv2.INTER_AREA
-    )
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+    grey = picture.grey(max(1, min(picture.shape[:2]) // 256))
+    return np.asarray(cv2.resize(grey, _SIZE, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def scene_change(before: Thumbnail, after: Thumbnail) -> float:

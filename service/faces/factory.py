@@ -7,7 +7,7 @@ from typing import Literal
 
 from service.errors import ModelError
 from service.faces.detector import FaceDetector
-from service.runtime import Device
+from service.session import Device
 
 Kind = Literal["auto", "mtcnn", "insightface"]
 

@@ -8,6 +8,7 @@ refine them, O-Net adds the landmarks. Weights and conventions: :mod:`service.fa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,6 +49,8 @@ class MTCNN:
         if settings.smallest_face < SIDE["pnet"]:
             raise ValueError(f"smallest_face must be at least {SIDE['pnet']}")
         self.settings = settings
+        self.longest_side = settings.long_side
+        """See ``detect_in``."""
         self._sessions = {
             network: open_session(build(network), threads=settings.threads) for network in SIDE
         }
@@ -82,12 +85,13 @@ class MTCNN:
     def _propose(self, rgb: NDArray[np.uint8]) -> Boxes:
         """P-Net over the pyramid: square boxes (N, 4) in pixels of ``rgb``, best first."""
         height, width = rgb.shape[:2]
+        floats = rgb.astype(np.float32)
         cell = SIDE["pnet"]
         scale = cell / self.settings.smallest_face
         found: list[Boxes] = []
         found_scores: list[Floats] = []
         while min(height, width) * scale >= cell:
-            level = _resize(rgb, height * scale, width * scale)
+            level = _level(floats, height * scale, width * scale)
             offsets, face = self._sessions["pnet"].run(None, {"images": level[None]})
             rows, columns = np.nonzero(face[0] > self.settings.thresholds[0])
             scores = face[0][rows, columns]
@@ -147,9 +151,14 @@ class MTCNN:
         return boxes[kept], scores[kept], points[kept]
 
 
-def _resize(rgb: NDArray[np.uint8], height: float, width: float) -> NDArray[np.uint8]:
+def _resize(rgb: NDArray[Any], height: float, width: float) -> NDArray[Any]:
     size = (max(1, round(width)), max(1, round(height)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+
+
+def _level(floats: NDArray[np.float32], height: float, width: float) -> NDArray[np.uint8]:
+    """A level of the pyramid. OpenCV averages floats faster than bytes, to the same bytes."""
+    return np.asarray(np.rint(_resize(floats, height, width)), np.uint8)
 
 
 def _squares(boxes: Boxes) -> Boxes:

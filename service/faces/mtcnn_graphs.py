@@ -108,7 +108,7 @@ def build(network: Network) -> bytes:
             bias = bias - kernel.sum(axis=(0, 1, 2)) * np.float32(127.5 / 128)
             kernel = kernel / np.float32(128)
         value = graph.convolution(value, kernel, bias)
-        value = graph.add("PRelu", [value, graph.constant(slope.reshape(-1, 1, 1))])
+        value = graph.prelu(value, slope.reshape(-1, 1, 1))
         if pool is not None:
             window, same = pool
             value = graph.add(
@@ -124,14 +124,17 @@ def build(network: Network) -> bytes:
         kernel, bias, slope = weights[:3]
         weights = weights[3:]
         value = graph.dense(value, kernel, bias)
-        value = graph.add("PRelu", [value, graph.constant(slope)])
+        value = graph.prelu(value, slope)
     for name in _OUTPUTS[network]:
         kernel, bias = weights[:2]
         weights = weights[2:]
         head = graph.convolution if network == "pnet" else graph.dense
         if name == "face":
-            both = graph.add("Softmax", [head(value, kernel, bias)], axis=1)
-            graph.add("Gather", [both, graph.constant(np.int64(1))], name, axis=1)
+            # Softmax over two classes is the logistic function of their difference.
+            more = head(value, kernel[..., 1:] - kernel[..., :1], bias[1:] - bias[:1])
+            graph.add(
+                "Sigmoid", [graph.add("Squeeze", [more, graph.constant(np.asarray([1]))])], name
+            )
         else:
             graph.add("Identity", [head(value, kernel, bias)], name)
     if weights:
@@ -155,6 +158,13 @@ class _Graph:
         output = output or f"v{len(self._nodes)}"
         self._nodes.append(helper.make_node(op, inputs, [output], **attributes))
         return output
+
+    def prelu(self, value: str, slope: NDArray[np.float32]) -> str:
+        """max(x, 0) + slope min(x, 0), in four steps: ONNX Runtime's PRelu takes longer than the
+        convolutions."""
+        zero = self.constant(np.float32(0))
+        below = self.add("Mul", [self.add("Min", [value, zero]), self.constant(slope)])
+        return self.add("Add", [self.add("Relu", [value]), below])
 
     def convolution(
         self, value: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]

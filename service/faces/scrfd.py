@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from service.errors import ModelError
 from service.faces.detector import Box, Detection
-from service.runtime import ORT_ERRORS, Device, open_session
+from service.runtime import ORT_ERRORS, open_session
+from service.session import Device
 
 _STRIDE = 32
 """The coarsest feature map's; input sides are multiples of it."""
@@ -51,6 +53,8 @@ class SCRFD:
         if input_side < _STRIDE:
             raise ValueError(f"input_side must be at least {_STRIDE}")
         self.input_side = input_side
+        self.longest_side = 2 * input_side
+        """See ``detect_in``. The last halving is the network's own, with single pixels averaged."""
         self.least_score = least_score
         file, model = _detection_model(path)
         _free_input_size(model)
@@ -94,7 +98,7 @@ class SCRFD:
         if min(height, width) * self.input_side < max(height, width):
             # Scaled to the network's input such a strip is thinner than a pixel.
             return np.zeros((0, 5), np.float32), np.zeros((0, 5, 2), np.float32)
-        bgr = np.ascontiguousarray(rgb[..., ::-1])
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         size = input_size(height, width, self.input_side)
         boxes, landmarks = self._model.detect(bgr, input_size=size)
         return np.asarray(boxes, dtype=np.float32), np.asarray(landmarks, dtype=np.float32)

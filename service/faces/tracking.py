@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from service.faces.association import interpolate, pair_up
 from service.faces.cuts import Thumbnail, scene_change, thumbnail
-from service.faces.detector import Box, Detection, FaceDetector
+from service.faces.detector import Box, Detection, FaceDetector, detect_in
 from service.video.frames import Frame
 
 
@@ -146,7 +146,7 @@ class _Pass:
         """What was seen at the last detected frame."""
 
     def take(self, frame: Frame, ends_run: bool) -> None:
-        thumb = thumbnail(frame.rgb)
+        thumb = thumbnail(frame.picture)
         last = self.held[-1] if self.held else None
         starts_run = last is None or frame.index != last.frame.index + 1
         run = 0 if last is None else last.run + starts_run
@@ -170,7 +170,7 @@ class _Pass:
     def _detect(self, frame: Frame) -> list[Detection]:
         """What the detector sees and what of it counts, in its order."""
         settings, count = self.settings, self.tracker.count
-        found = self.tracker.detector.detect(frame.rgb)
+        found = detect_in(frame.picture, self.tracker.detector)
         scored = [face for face in found if face.score >= settings.least_score]
         large = [face for face in scored if min(_size(face.box)) >= settings.smallest_face]
         largest = sorted(large, key=lambda face: -_size(face.box)[0] * _size(face.box)[1])

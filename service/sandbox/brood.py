@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from service.faces.detector import FaceDetector
 from service.sandbox import child, confine
-from service.sandbox.commands import COMMAND, FORK, NOT_FORKED, OUT_OF_MEMORY
+from service.sandbox.commands import COMMAND, FORK, NOT_FORKED, OUT_OF_MEMORY, RANK
 from service.sandbox.loading import Loading
 from service.sandbox.messages import Born, Ended
 from service.sandbox.wire import PlainChannel
@@ -52,12 +52,16 @@ class Brood:
         command, descriptors, _, _ = socket.recv_fds(self._control, COMMAND.size, 1)
         if len(command) < COMMAND.size:
             return False
-        kind, number, sent = COMMAND.unpack(command)
+        kind, number, value = COMMAND.unpack(command)
         if kind == FORK:
             self._bear(number, descriptors[0])
         else:
             for pid in [pid for pid, each in self._numbers.items() if each == number]:
-                os.kill(pid, sent)
+                if kind == RANK:
+                    # Of the group: of a process it would be that of its first thread alone.
+                    os.setpriority(os.PRIO_PGRP, pid, value)
+                else:
+                    os.kill(pid, value)
         return True
 
     def _bear(self, number: int, descriptor: int) -> None:
@@ -106,6 +110,7 @@ def _child(
     code = 1
     try:
         confine.end_with(nursery)
+        os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(descriptor, 0)

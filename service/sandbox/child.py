@@ -108,7 +108,8 @@ def serve(channel: PlainChannel, detector: FaceDetector) -> int:
 
 def _send(channel: PlainChannel, item: Position | Clip | Extracted) -> None:
     if isinstance(item, Position):
-        channel.send(Reached(time=item.time, duration=item.duration).model_dump_json())
+        reached = Reached(time=item.time, duration=item.duration, frames=item.frames)
+        channel.send(reached.model_dump_json())
     elif isinstance(item, Clip):
         head = Cut(
             track=item.track,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 
 COMMAND = struct.Struct(">cIB")
-"""``FORK`` (its socket comes along) or ``SIGNAL``, the child's number, the signal."""
-FORK, SIGNAL = b"F", b"S"
+"""``FORK`` (its socket comes along), ``SIGNAL`` or ``RANK``, the child's number, the signal or its
+niceness."""
+FORK, SIGNAL, RANK = b"F", b"S", b"R"
 
 OUT_OF_MEMORY = 3
 """Exit code of a child that had not even the memory to say so."""

@@ -73,6 +73,10 @@ class Extraction:
         self._living.go_on()
         self._clock.resume()
 
+    def make_way(self) -> None:
+        """Let everything else on this machine have the processors first, from now on."""
+        self._living.make_way()
+
     async def __aenter__(self) -> Self:
         self._child = await self._new_child()
         return self

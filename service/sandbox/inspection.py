@@ -66,7 +66,7 @@ class Inspector:
         """How far it says it is."""
         self._positions_left -= 1
         _demand(self._positions_left >= 0)
-        return Position(head.time, head.duration)
+        return Position(head.time, head.duration, head.frames)
 
     def clip(self, head: Cut, body: bytearray) -> Clip:
         """A clip; its pixels are the body's."""

@@ -45,6 +45,7 @@ class Reached(_Head):
     kind: Literal["reached"] = "reached"
     time: Seconds
     duration: Seconds
+    frames: Index
 
 
 class Cut(_Head):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import service
 from service.errors import ModelError
-from service.sandbox.commands import COMMAND, FORK, SIGNAL
+from service.sandbox.commands import COMMAND, FORK, RANK, SIGNAL
 from service.sandbox.loading import Loading
 from service.sandbox.messages import Born, Broken, Ended, Failed, FromNursery, Ready, from_nursery
 from service.sandbox.wire import Channel
@@ -23,6 +23,8 @@ from service.sandbox.wire import Channel
 _START_SECONDS = 120.0
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.005
+_LOW_RANK = 10
+"""Niceness at which a process gets a tenth of what it competes for, and all that is left."""
 
 CANNOT_START = "the sandbox for videos cannot start"
 
@@ -55,6 +57,10 @@ class Child:
     def go_on(self) -> None:
         """After ``stop``."""
         self.nurse.signal(self.number, signal.SIGCONT)
+
+    def make_way(self) -> None:
+        """Let everything else on this machine have the processors first, from now on."""
+        self.nurse.rank(self.number, _LOW_RANK)
 
 
 class Nurse:
@@ -122,6 +128,11 @@ class Nurse:
         """Send a signal to a child; nothing happens where it has ended."""
         if number in self.children:
             self._command(SIGNAL, number, sent, [])
+
+    def rank(self, number: int, niceness: int) -> None:
+        """Give a child a niceness, for good; nothing happens where it has ended."""
+        if number in self.children:
+            self._command(RANK, number, niceness, [])
 
     def distrust(self) -> None:
         """A child has been taken over."""

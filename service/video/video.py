@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from service.errors import OverLimits, Undecodable
 from service.video.container import demand_memory, open_container, video_stream
 from service.video.deadline import Deadline
+from service.video.decoded import Converters, Decoded
 from service.video.frames import Frame
 from service.video.readable import Held, Readable
 from service.video.route import Astray, Key, Route
@@ -143,7 +142,7 @@ class Video:
         chosen = frozenset(wanted)
         route = Route(wanted, self._stamps, self._keys)
         ordinal = 0
-        converter = VideoReformatter()
+        converters = Converters()
         with self._open() as (container, stream):
             for picture in self._pictures(container, stream, chosen, route):
                 self._deadline.check()
@@ -152,14 +151,14 @@ class Video:
                 route.showed(index)
                 # Broken stamps may go backwards; whoever follows faces relies on their order.
                 if index in chosen and index > after:
-                    rgb = _upright_rgb(picture, converter)
-                    if rgb is None:
+                    decoded = Decoded(picture, converters)
+                    if not decoded.convertible:
                         continue
                     if not self.frames_decoded:
-                        self.height, self.width = rgb.shape[:2]
+                        self.height, self.width = decoded.shape[:2]
                     after = index
                     self.frames_decoded += 1
-                    yield Frame(index, float(self.times[index]), rgb)
+                    yield Frame(index, float(self.times[index]), decoded)
                 if index >= wanted[-1]:
                     break
 
@@ -248,39 +247,3 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
             demand_memory(error)
             return
         yield packet
-
-
-def _upright_rgb(picture: VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8] | None:
-    """The picture as uint8 (H, W, 3) RGB, turned and mirrored as the container asks; None where
-    its colours or size are such that it cannot be converted."""
-    try:
-        # Left to itself, each frame's conversion starts a thread per core.
-        converted = converter.reformat(picture, format="rgb24", threads=1)
-        rgb = cast("NDArray[np.uint8]", converted.to_ndarray())
-    except FFmpegError as error:
-        demand_memory(error)
-        return None
-    except ValueError:
-        return None
-    matrix = cast("bytes | None", picture.side_data.get("DISPLAYMATRIX"))
-    return rgb if matrix is None else _displayed(rgb, np.frombuffer(matrix, np.int32))
-
-
-def _displayed(rgb: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Apply a display matrix (9,), ISO 14496-12 6.2.2, to the nearest quarter turn.
-
-    x' = a x + c y and y' = b x + d y. Of ``frame.rotation`` a mirrored picture would only get
-    the turn.
-    """
-    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
-    if a * d == b * c:
-        return rgb
-    if abs(b) > abs(a):
-        rgb, across, down = rgb.transpose(1, 0, 2), c, b
-    else:
-        across, down = a, d
-    if across < 0:
-        rgb = rgb[:, ::-1]
-    if down < 0:
-        rgb = rgb[::-1]
-    return np.ascontiguousarray(rgb)

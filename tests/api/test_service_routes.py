@@ -34,7 +34,7 @@ async def test_a_ready_service() -> None:
         assert (await session.get("/v2/health/live")).json() == {"live": True}
         ready = (await session.get("/v2/health/ready")).json()
         assert ready == (await session.get("/health")).json()
-        assert ready["provider"] == "CPUExecutionProvider"
+        assert (ready["provider"], ready["precision"]) == ("CPUExecutionProvider", "float32")
         assert (ready["running"], ready["waiting"]) == (1, 2)
         assert (await session.get("/v2")).json()["name"] == "deepfake-service"
         model = (await session.get("/v2/models/clrnet")).json()
@@ -188,7 +188,7 @@ async def test_metrics_tell_on_what_each_model_runs_now() -> None:
         return [dict(labels) for _, labels in found]
 
     async with client(engine) as session:
-        cpu = {"version": "1", "provider": "CPUExecutionProvider"}
+        cpu = {"version": "1", "provider": "CPUExecutionProvider", "precision": "float32"}
         assert await told() == [
             {"model": "clrnet", "fallback": "false", **cpu},
             {"model": "mesonet", "fallback": "true", **cpu},

@@ -43,7 +43,7 @@ async def test_videos_that_are_halted_do_not_pile_up_in_memory(tmp_path: Path) -
         "DEEPFAKE_LIMITS__CONCURRENCY": "1",
         "DEEPFAKE_LIMITS__WAITING": "5",
         "DEEPFAKE_LIMITS__CALLER_SHARE": "1",
-        "DEEPFAKE_LIMITS__SHORT_SECONDS": "1",
+        "DEEPFAKE_LIMITS__SHORT_SECONDS": "0.25",
         "DEEPFAKE_LIMITS__MEMORY_SHARE": str(TOGETHER / available()),
     }
     video, modest = hostile_media.greedy(20), media.numbered_video(5)

@@ -148,6 +148,20 @@ async def test_long_videos_do_not_starve_a_short_one(models: ModelSettings) -> N
         assert engine.readiness().running == engine.readiness().waiting == 0
 
 
+async def test_a_long_video_makes_room_before_it_has_taken_long(models: ModelSettings) -> None:
+    long, short = media.group_video(25 * 40), media.group_video(10)
+    # By time alone nothing here would ever be long.
+    async with running(models, concurrency=2, short_seconds=3600, short_frames=500) as engine:
+        busy = [asyncio.create_task(report_of(engine, long)) for _ in range(3)]
+        await asyncio.sleep(2)
+        report = await report_of(engine, short)
+        assert not any(task.done() for task in busy), "the long videos are too short for this test"
+        assert report.coverage.clips_scored == 12
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_clips_that_wait_stay_within_their_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

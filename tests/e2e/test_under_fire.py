@@ -62,7 +62,7 @@ def readers(server: ServerProcess) -> list[int]:
 async def load(client: httpx.AsyncClient) -> dict[str, float]:
     """What the server says it holds."""
     text = (await client.get("/metrics")).text
-    pairs = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    pairs = [line.rsplit(maxsplit=1) for line in text.splitlines() if not line.startswith("#")]
     names = ("running", "waiting")
     found = {name: float(value) for name, value in pairs}
     return {name: found[f"deepfake_requests_{name}"] for name in names} | {

@@ -246,7 +246,7 @@ def measure_cuts(folder: Path) -> None:
     motion: list[float] = []
     some = []
     for path in sorted(folder.glob("*.mp4")):
-        thumbs = [thumbnail(frame.rgb) for frame in read(path)]
+        thumbs = [thumbnail(frame.picture) for frame in read(path)]
         changes = [scene_change(a, b) for a, b in itertools.pairwise(thumbs)]
         motion += changes
         print(

@@ -10,7 +10,7 @@ from service.clips import Clip, ClipCutter, ClipSpec
 from service.faces.crops import crop, union_box
 from service.faces.detector import Box
 from service.faces.tracking import TrackedFace, TrackedFrame
-from service.video.frames import Frame
+from service.video.frames import Frame, Still
 from service.video.sampling import Plan
 
 SPEC = ClipSpec(length=3, height=16, width=16, margin=1.2, alignment="per_frame")
@@ -23,7 +23,7 @@ def tracked(index: int, boxes: dict[int, Box]) -> TrackedFrame:
         TrackedFace(track, box, 0.9, np.zeros((5, 2), np.float32), True)
         for track, box in boxes.items()
     )
-    return TrackedFrame(Frame(index, index / 25, rgb), faces)
+    return TrackedFrame(Frame(index, index / 25, Still(rgb)), faces)
 
 
 def box_at(x: float) -> Box:

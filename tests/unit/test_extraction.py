@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pytest
 from av.error import err_check
 
+from service import extraction
 from service.clips import Clip, ClipSpec
 from service.errors import MalformedRequest, OverLimits
 from service.extraction import Extracted, ExtractionLimits, Position, extract
 from service.faces.detector import Detection
+from service.faces.mtcnn import MTCNN
 from service.faces.tracking import TrackerSettings
 from service.video import video as video_module
 from service.video.deadline import Deadline
+from service.video.frames import Frame, Still
 from service.video.readable import Readable
+from service.video.video import Video
 from tests import media
 from tests.media import Image
 from tests.unit.faces.fakes import face
@@ -52,11 +57,10 @@ def extracted(
             data,
             specs or (SPEC,),
             sampling,
-            detector=OneFace(),
             tracking=TrackerSettings(),
             limits=ExtractionLimits(),
             deadline=Deadline(math.inf),
-            **options,  # type: ignore[arg-type]
+            **{"detector": OneFace(), **options},  # type: ignore[arg-type]
         )
     )
     last = items[-1]
@@ -130,6 +134,34 @@ def test_an_ensemble_gets_what_each_member_would_get_alone() -> None:
         for one, other in zip(members, alone, strict=True):
             assert (one.first_frame, one.last_frame) == (other.first_frame, other.last_frame)
             np.testing.assert_array_equal(one.pixels, other.pixels)
+
+
+class PlainVideo(Video):
+    """Its frames are RGB as a whole, before anybody has looked at them."""
+
+    def frames(self, wanted: Collection[int]) -> Iterator[Frame]:
+        for frame in super().frames(wanted):
+            yield Frame(frame.index, frame.time, Still(np.ascontiguousarray(frame.rgb)))
+
+
+@pytest.mark.parametrize("sampling", ["full", "stride=0.4"])
+@pytest.mark.parametrize(("pixel_format", "zoom"), [("yuv420p", 0.8), ("yuv444p", 0.5)])
+def test_converting_no_more_than_is_looked_at_changes_no_bit_of_a_clip(
+    pixel_format: str, zoom: float, sampling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = media.encode_video(media.group_frames(20, zoom, 1.5), pixel_format=pixel_format)
+    specs = (ClipSpec(5, 64, 64, 1.3, "per_frame"), ClipSpec(1, 48, 48, 1.6, "clip"))
+    sparing, _, _ = extracted(data, *specs, sampling=sampling, detector=MTCNN())
+    monkeypatch.setattr(extraction, "Video", PlainVideo)
+    plain, _, _ = extracted(data, *specs, sampling=sampling, detector=MTCNN())
+    assert len(sparing) == len(plain) >= 6 * len(specs)
+    for one, other in zip(sparing, plain, strict=True):
+        assert (one.track, one.first_frame, one.boxes) == (
+            other.track,
+            other.first_frame,
+            other.boxes,
+        )
+        np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), "ffmpeg"], ids=["python", "ffmpeg"])

@@ -11,6 +11,7 @@ from service import slots as module
 from service.slots import Place, Slots
 
 SHORT = 10.0
+FRAMES = 100
 
 
 class Video:
@@ -20,6 +21,7 @@ class Video:
         self._spent = spent
         self._place: Place | None = None
         self.reading = False
+        self.ways = 0
         self.log: list[str] = []
         self._slots = slots
         self._end = asyncio.Event()
@@ -54,6 +56,9 @@ class Video:
         self.reading = True
         self.log.append("resume")
 
+    def make_way(self) -> None:
+        self.ways += 1
+
     async def end(self) -> None:
         self._end.set()
         await self.task
@@ -77,7 +82,7 @@ async def end(*videos: Video) -> None:
 
 
 async def test_nothing_is_kept_free_for_nobody() -> None:
-    slots = Slots(2, SHORT)
+    slots = Slots(2, SHORT, FRAMES)
     one, other = Video(slots), Video(slots)
     await settle()
     one.spent = other.spent = 100.0
@@ -88,7 +93,7 @@ async def test_nothing_is_kept_free_for_nobody() -> None:
 
 
 async def test_a_short_video_gets_its_place_from_a_long_one_at_once() -> None:
-    slots = Slots(2, SHORT)
+    slots = Slots(2, SHORT, FRAMES)
     one, other = Video(slots), Video(slots)
     await settle()
     one.spent, other.spent = 100.0, 50.0
@@ -113,7 +118,7 @@ async def test_a_short_video_gets_its_place_from_a_long_one_at_once() -> None:
 
 
 async def test_short_ones_come_in_the_order_of_arrival() -> None:
-    slots = Slots(2, SHORT)
+    slots = Slots(2, SHORT, FRAMES)
     videos = [Video(slots) for _ in range(5)]
     await settle()
     assert reading(*videos) == [True, True, False, False, False]
@@ -124,7 +129,7 @@ async def test_short_ones_come_in_the_order_of_arrival() -> None:
 
 
 async def test_a_video_that_becomes_long_makes_room() -> None:
-    slots = Slots(2, SHORT)
+    slots = Slots(2, SHORT, FRAMES)
     one, other, third = Video(slots), Video(slots), Video(slots)
     await settle()
     one.spent = 11.0
@@ -134,8 +139,34 @@ async def test_a_video_that_becomes_long_makes_room() -> None:
     await end(one, other, third)
 
 
+async def test_a_video_that_says_that_it_is_long_makes_room_at_once() -> None:
+    slots = Slots(2, SHORT, FRAMES)
+    one, other, third = Video(slots), Video(slots), Video(slots)
+    await settle()
+
+    def expect(video: Video, frames: int) -> None:
+        assert video._place is not None
+        video._place.expect(frames)
+
+    expect(one, FRAMES + 1)
+    expect(other, FRAMES)
+    await settle()
+    # One of the long ones keeps a place, and there is no more than one.
+    assert reading(one, other, third) == [True, True, False]
+    expect(other, FRAMES + 1)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert reading(one, other, third) == [True, False, True]
+    await settle()
+    assert (one.ways, other.ways, third.ways) == (1, 1, 0)
+    await end(one, third)
+    await settle()
+    assert other.reading
+    await end(other)
+
+
 async def test_long_ones_take_turns() -> None:
-    slots = Slots(1, SHORT)
+    slots = Slots(1, SHORT, FRAMES)
     videos = [Video(slots, spent=SHORT) for _ in range(3)]
     await settle()
     turns = []
@@ -151,7 +182,7 @@ async def test_long_ones_take_turns() -> None:
 
 
 async def test_a_cancelled_video_gives_everything_back() -> None:
-    slots = Slots(2, SHORT)
+    slots = Slots(2, SHORT, FRAMES)
     for spent in (0.0, 100.0):
         videos = [Video(slots, spent) for _ in range(4)]
         await settle()
@@ -168,7 +199,7 @@ async def test_a_cancelled_video_gives_everything_back() -> None:
 
 
 async def test_who_is_done_reading_gives_the_place_back_at_once() -> None:
-    slots = Slots(1, SHORT)
+    slots = Slots(1, SHORT, FRAMES)
     one, other = Video(slots), Video(slots)
     await settle()
     assert reading(one, other) == [True, False]
@@ -181,7 +212,7 @@ async def test_who_is_done_reading_gives_the_place_back_at_once() -> None:
 
 
 async def test_a_place_that_was_lost_before_it_was_used_halts_who_comes() -> None:
-    slots = Slots(1, SHORT)
+    slots = Slots(1, SHORT, FRAMES)
     async with slots.place() as late:
         late._held = 2 * SHORT
         other = Video(slots)
@@ -196,8 +227,11 @@ async def test_a_place_that_was_lost_before_it_was_used_halts_who_comes() -> Non
             def resume(self) -> None:
                 log.append("resume")
 
+            def make_way(self) -> None:
+                log.append("make way")
+
         late.occupy(Reading())
-        assert log == ["pause"]
+        assert log == ["make way", "pause"]
         await other.end()
         await settle()
-        assert log == ["pause", "resume"]
+        assert log == ["make way", "pause", "resume"]

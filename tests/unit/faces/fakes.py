@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.faces.detector import Box, Detection
-from service.video.frames import Frame
+from service.video.frames import Frame, Still
 
 FPS = 25.0
 Script = Callable[[int], list[tuple[Box, float]]]
@@ -50,4 +50,4 @@ def frames(indices: Iterable[int], cuts: Iterable[int] = ()) -> Iterator[Frame]:
     for index in indices:
         rgb = scene(sum(index >= cut for cut in cuts))
         rgb[0, 0, :2] = divmod(index, 256)
-        yield Frame(index, index / FPS, rgb)
+        yield Frame(index, index / FPS, Still(rgb))

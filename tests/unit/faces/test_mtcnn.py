@@ -71,6 +71,19 @@ def test_noise_holds_no_faces(detector: MTCNN) -> None:
     assert detector.detect(noise) == []
 
 
+@pytest.mark.parametrize("size", [(360, 640), (443, 640), (97, 131)])
+def test_levels_from_floats_are_those_from_bytes(
+    size: tuple[int, int], photograph: NDArray[np.uint8]
+) -> None:
+    height, width = size
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    for rgb in (noise, mtcnn._resize(photograph, height, width)):
+        for scale in (0.3, 0.2127, 0.151, 0.1):
+            plain = mtcnn._resize(rgb, height * scale, width * scale)
+            level = mtcnn._level(rgb.astype(np.float32), height * scale, width * scale)
+            np.testing.assert_array_equal(level, plain)
+
+
 def test_proposals_are_bounded(
     photograph: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +167,23 @@ def test_graphs_compute_what_keras_defines(network: mtcnn_graphs.Network) -> Non
     for index, image in enumerate(images):
         for result, wanted in zip(results, numpy_network(network, image), strict=True):
             np.testing.assert_allclose(np.squeeze(result[index]), wanted, atol=2e-5)
+
+
+@pytest.mark.parametrize("network", ["pnet", "rnet", "onet"])
+def test_slopes_in_steps_of_their_own_change_no_bit(
+    network: mtcnn_graphs.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = mtcnn_graphs.SIDE[network]
+    images = np.random.default_rng(1).integers(0, 256, (5, side, side, 3), dtype=np.uint8)
+    quick = open_session(mtcnn_graphs.build(network)).run(None, {"images": images})
+    monkeypatch.setattr(
+        mtcnn_graphs._Graph,
+        "prelu",
+        lambda graph, value, slope: graph.add("PRelu", [value, graph.constant(slope)]),
+    )
+    plain = open_session(mtcnn_graphs.build(network)).run(None, {"images": images})
+    for one, other in zip(quick, plain, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_graphs_are_complete_models() -> None:

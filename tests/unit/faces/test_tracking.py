@@ -9,7 +9,7 @@ import pytest
 
 from service.faces.detector import Box
 from service.faces.tracking import TrackedFrame, Tracker, TrackerSettings
-from service.video.frames import Frame
+from service.video.frames import Frame, Still
 from tests.unit.faces.fakes import Script, ScriptedDetector, frames
 
 HERE: Box = (20.0, 20.0, 80.0, 80.0)
@@ -108,7 +108,7 @@ def test_a_flash_is_no_cut() -> None:
             if frame.index == 7:
                 rgb = np.minimum(rgb.astype(np.int32) // 2 + 120, 255).astype(np.uint8)
                 rgb[0, 0] = frame.rgb[0, 0]
-            yield Frame(frame.index, frame.time, rgb)
+            yield Frame(frame.index, frame.time, Still(rgb))
 
     tracker = Tracker(
         ScriptedDetector(lambda _: [(HERE, 0.99)]), TrackerSettings(cut_difference=40)

@@ -30,7 +30,7 @@ from service.sources.source import Memory
 from service.video.video import VideoLimits
 from tests.unit.sandbox.jobs import JOB, SPEC
 
-REACHED = {"kind": "reached", "time": 0.0, "duration": 2.0}
+REACHED = {"kind": "reached", "time": 0.0, "duration": 2.0, "frames": 5}
 CUT = {
     "kind": "cut", "track": 0, "spec": 0, "first_frame": 0, "last_frame": 4, "start": 0, "end": 0.2,
 }  # fmt: skip
@@ -156,8 +156,8 @@ FORBIDDEN = {
     "reading nothing": read(0, 0),
     "reading too much": read(0, 2**20 + 1),
     "a number as text": read(0, "5"),
-    "no number": message(b'{"kind":"reached","time":NaN,"duration":1}'),
-    "infinite": message(b'{"kind":"reached","time":1e999,"duration":1}'),
+    "no number": message(b'{"kind":"reached","time":NaN,"duration":1,"frames":5}'),
+    "infinite": message(b'{"kind":"reached","time":1e999,"duration":1,"frames":5}'),
     "a position with a body": message(REACHED, b"x"),
     "pixels of 4 GB": message(CUT, claimed=2**32 - 1),
     "too few pixels": message(CUT, bytes(CLIP_BYTES - 1)),

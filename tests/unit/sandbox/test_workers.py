@@ -290,6 +290,26 @@ async def test_a_paused_child_does_nothing_and_is_not_charged(
         assert extraction.spent > spent
 
 
+async def test_all_of_a_child_that_makes_way_is_nicer_than_the_rest(
+    workers: Workers, group: bytes
+) -> None:
+    async with workers.extract(Memory(group), JOB) as extraction:
+        await anext(extraction)
+        nursery = nursery_of(workers)
+        (child,) = children_of(nursery)
+        assert set(niceness(child)) == {0}
+        extraction.make_way()
+        await until(lambda: set(niceness(child)) == {10})
+        assert {*niceness(nursery), *niceness(os.getpid())} == {0}
+        await _rest(extraction)
+
+
+def niceness(pid: int) -> list[int]:
+    """Of each thread of a process."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks]
+
+
 async def _rest(extraction: object) -> None:
     async for _ in extraction:  # type: ignore[attr-defined]
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import struct
 import sys
@@ -179,6 +180,20 @@ def test_no_decodable_frame_is_an_error() -> None:
     video = opened(media.spoiled(media.numbered_video(20), 0.0, 1.0))
     with pytest.raises(Undecodable):
         list(video.frames(range(20)))
+
+
+def test_frames_give_their_memory_back_at_once() -> None:
+    video = opened(media.group_video(40))
+    gc.collect()
+    gc.disable()
+    try:
+        for frame in video.frames(range(40)):
+            assert frame.picture[:8, :8].any()
+        # By type: isinstance would ask objects of other libraries, some of which warn.
+        left = sum(issubclass(type(each), av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left <= 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
