@@ -18,16 +18,13 @@ import sys
 import time
 from collections import Counter
 from multiprocessing.connection import Connection
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 import numpy as np
 
 from benchmarks.machine import machine
-from service.registry import BUILT_IN_MODEL
+from benchmarks.server import Server, service
 from tests import media
-from tests.security.server_process import ServerProcess, free_port, process
 from tests.unit.sandbox.processes import resident
 
 BUDGET = 256 * 2**20
@@ -94,7 +91,7 @@ def probe(url: str, pid: int, seconds: float, found: Connection[Probed, None]) -
     found.send((times, memory))
 
 
-async def measure(server: ServerProcess, clients: int, seconds: float) -> Tally:
+async def measure(server: Server, clients: int, seconds: float) -> Tally:
     """All of them for so long."""
     tally = Tally()
     small = media.group_video(50)
@@ -144,18 +141,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     print(machine())
-    port = free_port()
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
-    settings = {
-        "DEEPFAKE_MODEL__PATH": str(BUILT_IN_MODEL),
-        "DEEPFAKE_LIMITS__MEDIA_BYTES": str(BUDGET),
-        # They stand for as many callers, and have one address.
-        "DEEPFAKE_LIMITS__CALLER_SHARE": "1",
-    }
-    with (
-        TemporaryDirectory() as folder,
-        process(command, port, Path(folder), settings) as server,
-    ):
+    with service(LIMITS__MEDIA_BYTES=BUDGET) as server:
         tally = asyncio.run(measure(server, options.clients, options.seconds))
     print(f"{options.clients} clients, {options.seconds:g} s: {dict(tally.answers)}")
     if tally.seconds:

@@ -16,7 +16,7 @@ def machine() -> str:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
-    wanted = ("av", "numpy", "onnxruntime", "torch")
+    wanted = ("av", "numpy", "onnxruntime", "openvino", "torch")
     libraries = ", ".join(f"{name} {version(name)}" for name in wanted if find_spec(name))
     return (
         f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} core(s), "

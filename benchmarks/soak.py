@@ -16,15 +16,12 @@ import os
 import random
 import sys
 from collections import Counter
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 
 from benchmarks.machine import machine
-from service.registry import BUILT_IN_MODEL
+from benchmarks.server import Server, service
 from tests import media
-from tests.security.server_process import ServerProcess, free_port, process
 from tests.unit.sandbox.processes import children_of, resident, state_of
 
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -84,7 +81,7 @@ class Client:
         return "stayed"
 
 
-def state(server: ServerProcess) -> tuple[int, int, int, int]:
+def state(server: Server) -> tuple[int, int, int, int]:
     """Bytes resident in the server and in its children's parents, descriptors, zombies."""
     below = children_of(server.pid)
     everybody = [*below, *(pid for each in below for pid in children_of(each))]
@@ -93,7 +90,9 @@ def state(server: ServerProcess) -> tuple[int, int, int, int]:
     return resident(server.pid), nurseries, len(os.listdir(f"/proc/{server.pid}/fd")), zombies
 
 
-async def soak(server: ServerProcess, requests: int) -> tuple[list[tuple[int, ...]], Counter[str]]:
+async def soak(
+    server: Server, requests: int
+) -> tuple[list[tuple[int, int, int, int]], Counter[str]]:
     """State after warming up, then after each tenth of the requests."""
     async with httpx.AsyncClient(base_url=server.url, timeout=120) as session:
         client = Client(session, seed=1)
@@ -123,13 +122,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1000)
     options = parser.parse_args()
     print(machine())
-    port = free_port()
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
-    settings = {"DEEPFAKE_MODEL__PATH": str(BUILT_IN_MODEL)}
-    with (
-        TemporaryDirectory() as folder,
-        process(command, port, Path(folder), settings) as server,
-    ):
+    with service() as server:
         states, answers = asyncio.run(soak(server, options.requests))
     print(f"{options.requests}: {_words(states[-1])}")
     print(", ".join(f"{kind}: {count}" for kind, count in sorted(answers.items())))
