@@ -123,9 +123,9 @@ class ServerProcess:
         while waiting:
             process = Path("/proc", waiting.pop())
             found.append(process)
-            for children in process.glob("task/*/children"):
+            for thread in _threads(process):
                 with suppress(OSError):
-                    waiting += children.read_text().split()
+                    waiting += (thread / "children").read_text().split()
         return found
 
     def memory(self) -> int:
@@ -159,6 +159,13 @@ class ServerProcess:
         own = f":{self._port:04X}"
         held = {known[target] for target in map(_target, self._descriptors()) if target in known}
         return {each for each in held if not each.split()[1].endswith(own)}
+
+
+def _threads(process: Path) -> list[Path]:
+    """None of a process that has ended meanwhile."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return list((process / "task").iterdir())
+    return []
 
 
 def _target(entry: Path) -> str:

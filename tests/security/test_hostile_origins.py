@@ -17,7 +17,7 @@ from tests.unit.sources.sites import everything, fetcher
 
 DATA = random.Random(2).randbytes(3 * BLOCK)
 LARGEST = 8 * BLOCK
-SECONDS, IDLE = 1.5, 0.5
+SECONDS, IDLE = 3.0, 1.5
 
 ORIGINS: dict[str, type[ServiceError]] = {
     "other-part": OriginFailed,

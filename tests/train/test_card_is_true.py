@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from model_export.demo.card import metric_row
 from model_export.demo.figures import BENCHMARK, auc
 from model_export.demo.material import KNOWN, Amount, make_material
 from model_export.evaluation.scores import score_onnx
+from model_export.synthetic import benchmark
+from model_export.synthetic.jobs import Job, jobs
 from model_export.synthetic.people import find_people
 from service.classifier.classifier import load_classifier
 from tests.shared import SHARED, needs_shared
@@ -27,6 +31,16 @@ PEOPLE = ("vr_1", "vr_2")
 """Test people with the shortest videos: all of their test videos are made again."""
 
 
+@pytest.fixture
+def of_two_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Material of these two alone; the faces in their swaps come from all test people, as ever."""
+
+    def few(*everything: Any) -> Iterator[Job]:
+        return (job for job in jobs(*everything) if job.person.name in PEOPLE)
+
+    monkeypatch.setattr(benchmark, "jobs", few)
+
+
 def test_every_figure_of_the_metadata_is_on_the_card() -> None:
     rows = [row for row in MODEL.with_suffix(".md").read_text().splitlines() if row[:2] == "| "]
     assert rows[1:] == [metric_row(metric) for metric in CONTRACT.metrics]
@@ -34,13 +48,14 @@ def test_every_figure_of_the_metadata_is_on_the_card() -> None:
 
 @needs_shared("faces", "real")
 @pytest.mark.slow
+@pytest.mark.usefixtures("of_two_people")
 def test_two_people_are_told_apart_as_the_card_says(tmp_path: Path) -> None:
     drawn = Amount()
     everybody = find_people(FACES, drawn.ratios, drawn.seed)
     tested = sorted(person.name for person in everybody if person.part == "test")
     assert set(PEOPLE) < set(tested)
     (tmp_path / "faces").mkdir()
-    for name in PEOPLE:
+    for name in tested:
         (tmp_path / "faces" / f"{name}.mp4").symlink_to(FACES / f"{name}.mp4")
     dataset = make_material(
         tmp_path / "faces",
@@ -54,10 +69,6 @@ def test_two_people_are_told_apart_as_the_card_says(tmp_path: Path) -> None:
     figures = {metric.name: metric for metric in CONTRACT.metrics}
     for name in PEOPLE:
         own = table.take(np.char.startswith(table.video, f"{name}-"))
-        # Swaps take their faces from two people instead of six; all else is the same videos.
         card = figures[f"{ON} test person {tested.index(name) + 1}"]
         assert f"{int(own.fake.sum())} forged and {int((~own.fake).sum())} real" in card.data
-        assert auc(own).value == pytest.approx(card.value, abs=0.1)
-    low = figures[ON].low
-    assert low is not None
-    assert (auc(table).value or 0) > low - 0.05
+        assert auc(own).value == pytest.approx(card.value, abs=0.02)
