@@ -59,9 +59,9 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
     metrics = metrics or Metrics()
     admission = Admission(settings.limits, settings.auth, metrics.shed)
     held = Jobs(settings.jobs, metrics.shed)
-    lifecycle = Lifecycle(engine, admission, held)
-    outside = Outside.of(settings, admission.largest)
-    _watch(metrics, lifecycle, admission, held)
+    lifecycle = Lifecycle(engine, admission, held, metrics)
+    outside = Outside.of(settings, admission.largest, metrics.callback)
+    _watch(metrics, settings, lifecycle, admission, held)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -141,9 +141,11 @@ def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     )
 
 
-def _watch(metrics: Metrics, lifecycle: Lifecycle, admission: Admission, held: Jobs) -> None:
+def _watch(
+    metrics: Metrics, settings: Settings, lifecycle: Lifecycle, admission: Admission, held: Jobs
+) -> None:
     """Show what is held at the moment of each scrape."""
-    state = lifecycle.readiness
+    state, limits = lifecycle.readiness, settings.limits
     gauges: dict[str, tuple[str, Callable[[], float]]] = {
         "deepfake_ready": (
             "Whether videos can be scored",
@@ -153,10 +155,6 @@ def _watch(metrics: Metrics, lifecycle: Lifecycle, admission: Admission, held: J
         "deepfake_requests_waiting": ("Videos waiting for work", lambda: state().waiting),
         "deepfake_clips_waiting": ("Clips waiting for the device", lambda: state().clips_waiting),
         "deepfake_workers": ("Processes that read videos", lambda: state().workers),
-        "deepfake_worker_restarts": (
-            "Times that what workers come from was made anew after a crash",
-            lambda: state().worker_restarts,
-        ),
         "deepfake_videos_held": (
             "Videos being received, waiting or in work",
             lambda: admission.held,
@@ -164,9 +162,25 @@ def _watch(metrics: Metrics, lifecycle: Lifecycle, admission: Admission, held: J
         "deepfake_media_bytes": ("Bytes of media held or announced", lambda: admission.media_bytes),
         "deepfake_jobs_held": ("Jobs, in work or with a result", lambda: len(held)),
         "deepfake_jobs_bytes": ("Bytes of results kept", lambda: held.bytes),
+        "deepfake_requests_running_limit": (
+            "Videos in work, at most",
+            lambda: limits.concurrency,
+        ),
+        "deepfake_videos_limit": (
+            "Videos being received, waiting or in work, at most",
+            lambda: limits.concurrency + limits.waiting,
+        ),
+        "deepfake_media_bytes_limit": ("Bytes of media, at most", lambda: limits.media_bytes),
+        "deepfake_jobs_limit": ("Jobs, at most", lambda: settings.jobs.most),
     }
     for name, (text, read) in gauges.items():
         metrics.gauge(name, text, read)
+    metrics.total(
+        "deepfake_worker_restarts_total",
+        "Times that what workers come from was made anew after a crash",
+        lambda: state().worker_restarts,
+    )
+    metrics.version(__version__)
     metrics.models(lambda: state().models)
 
 

@@ -12,6 +12,7 @@ from service.engine import Engine, Readiness
 from service.errors import ModelError
 from service.jobs import Jobs
 from service.logs import origin
+from service.metrics import Metrics
 
 _LOOK_SECONDS = 0.05
 """How often a draining service looks whether it is done."""
@@ -22,8 +23,9 @@ _log = logging.getLogger("service")
 class Lifecycle:
     """Takes an engine, and the requests in front of it, through their life."""
 
-    def __init__(self, engine: Engine, admission: Admission, jobs: Jobs) -> None:
+    def __init__(self, engine: Engine, admission: Admission, jobs: Jobs, metrics: Metrics) -> None:
         self._engine, self._admission, self._jobs = engine, admission, jobs
+        self._metrics = metrics
         self._starting: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._wanted = self._stopped = False
@@ -84,6 +86,8 @@ class Lifecycle:
             await self._engine.start()
         except Exception as error:
             _log.critical("start failed", extra={"fields": origin(error)})
+        else:
+            self._metrics.serving(self._engine.readiness().models)
 
     async def _reload_wanted(self) -> None:
         await self.started()
@@ -95,13 +99,13 @@ class Lifecycle:
         _log.info("reloading")
         try:
             await self._engine.reload()
-        except ModelError as error:
-            _log.error("reload failed", extra={"fields": {"reason": str(error)}})
         except Exception as error:
-            _log.error("reload failed", extra={"fields": origin(error)})
+            told = {"reason": str(error)} if isinstance(error, ModelError) else origin(error)
+            _log.error("reload failed", extra={"fields": told})
+            self._metrics.reload("failed")
         else:
-            models = [
-                {"name": model.contract.name, "sha256": model.sha256}
-                for model in self._engine.readiness().models
-            ]
+            served = self._engine.readiness().models
+            models = [{"name": each.contract.name, "sha256": each.sha256} for each in served]
             _log.info("reloaded", extra={"fields": {"models": models}})
+            self._metrics.serving(served)
+            self._metrics.reload("done")

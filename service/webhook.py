@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from service.errors import OriginFailed, OriginSlow, ServiceError
@@ -29,10 +30,13 @@ _log = logging.getLogger("service.webhook")
 
 class Webhooks:
     """Delivers at most ``settings.waiting`` calls at a time, half of them for one caller, each
-    again and again with growing pauses while its receiver is out of order."""
+    again and again with growing pauses while its receiver is out of order. ``told`` hears how each
+    ended: ``delivered`` or ``given_up``."""
 
-    def __init__(self, settings: WebhookSettings, fetcher: Fetcher) -> None:
-        self._settings, self._fetcher = settings, fetcher
+    def __init__(
+        self, settings: WebhookSettings, fetcher: Fetcher, told: Callable[[str], None]
+    ) -> None:
+        self._settings, self._fetcher, self._told = settings, fetcher, told
         self._calls: dict[asyncio.Task[None], str] = {}
         """With whose they are."""
 
@@ -46,7 +50,7 @@ class Webhooks:
         most = self._settings.waiting
         own = sum(each == caller for each in self._calls.values())
         if self.pending >= most or own >= max(1, most // 2):
-            _log.warning("webhook given up", extra={"fields": {"reason": "too many wait"}})
+            self._give_up("too many wait")
             return
         task = asyncio.create_task(self._deliver(url, body))
         self._calls[task] = caller
@@ -68,6 +72,7 @@ class Webhooks:
             try:
                 reason = status = await self._fetcher.post(url, body, self._headers(body))
                 if 200 <= status < 300:
+                    self._told("delivered")
                     return
                 if not _may_pass(status):
                     break
@@ -76,7 +81,11 @@ class Webhooks:
             except ServiceError as error:
                 reason = error.code
                 break
+        self._give_up(reason)
+
+    def _give_up(self, reason: object) -> None:
         _log.warning("webhook given up", extra={"fields": {"reason": reason}})
+        self._told("given_up")
 
     def _headers(self, body: bytes) -> dict[str, str]:
         now = str(int(time.time()))

@@ -321,7 +321,8 @@ class Connection(H11Protocol):
         headers = {name.lower(): value for name, value in HEADERS.items()} | dict(answer.headers)
         headers |= {"x-request-id": request_id, "connection": "close"}
         fields = {"request_id": request_id, "route": _ROUTE, "status": error.status}
-        _log.info("request", extra={"fields": fields})
+        _log.info("request", extra={"fields": fields | {"problem": error.code}})
+        self._metrics.problem(error.code)
         self._metrics.request(_METHOD, _ROUTE, error.status, 0.0)
         lines = [b"HTTP/1.1 %d %b" % (error.status, STATUS_PHRASES[error.status])]
         lines += [f"{name}: {value}".encode("latin-1") for name, value in headers.items()]

@@ -49,6 +49,8 @@ class Access:
             self._metrics.request(
                 str(fields["method"]), str(fields["route"]), exchange.status, exchange.seconds()
             )
+            if fields["problem"] is not None:
+                self._metrics.problem(str(fields["problem"]))
             _log.info("request", extra={"fields": fields})
 
 
@@ -93,6 +95,7 @@ class _Exchange:
             "method": method if method in _METHODS else "OTHER",
             "route": getattr(self._scope.get("route"), "path", None) or "unmatched",
             "status": self.status,
+            "problem": self._state.get("problem"),
             "key": self._state.get("key"),
             "bytes_in": self._received,
             "bytes": self._sent,

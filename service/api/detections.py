@@ -25,7 +25,7 @@ from service.api.presence import while_connected
 from service.api.query import DetectionQuery
 from service.api.stream import EventStream
 from service.engine import DetectionOptions, Engine, Event, Finished, Readiness
-from service.jobs import Jobs
+from service.jobs import Job, Jobs
 from service.metrics import Metrics
 from service.receipt import Signer, require_kept, signed
 from service.report import Report, Timing
@@ -222,6 +222,7 @@ class Detections:
 
             def ended() -> None:
                 self._jobs.ended(job)
+                self._count_failure(job)
                 if told is not None and job.expires is not None:
                     told(brief(job))
 
@@ -231,6 +232,12 @@ class Detections:
             raise
         headers = {"Location": path(self._prefix, job), "Preference-Applied": RESPOND_ASYNC}
         return Pieces(*show(job, job.work), status=202, headers=headers)
+
+    def _count_failure(self, job: Job) -> None:
+        """A job that its owner deleted has not failed."""
+        error = job.work and job.work.outcome and job.work.outcome.error
+        if error and job.expires is not None:
+            self._metrics.problem(error.code)
 
 
 def router(detections: Detections) -> APIRouter:

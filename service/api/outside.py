@@ -25,14 +25,14 @@ class Outside:
     webhooks: Webhooks | None = None
 
     @classmethod
-    def of(cls, settings: Settings, largest: int) -> Outside:
-        """As the settings say; media of up to ``largest`` bytes are fetched whole. Raises
-        ``ModelError`` for a key that cannot be used."""
+    def of(cls, settings: Settings, largest: int, told: Callable[[str], None]) -> Outside:
+        """As the settings say; media of up to ``largest`` bytes are fetched whole; ``told`` hears
+        how each call ended. Raises ``ModelError`` for a key that cannot be used."""
         fetcher = Fetcher(settings.fetch, largest) if settings.fetch.enabled else None
         signer = Signer.load(settings.receipt.key) if settings.receipt.key else None
         webhooks = None
         if fetcher is not None and settings.webhook.secret:
-            webhooks = Webhooks(settings.webhook, fetcher)
+            webhooks = Webhooks(settings.webhook, fetcher, told)
         return cls(fetcher, signer, webhooks)
 
     def signing(self, wanted: bool) -> Signer | None:

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from service.errors import (
     HeadersTooLarge,
@@ -98,9 +99,28 @@ def response(
         sent["WWW-Authenticate"] = 'Bearer realm="deepfake-service"'
     if isinstance(error, UnsupportedMediaType):
         sent |= {"Accept": error.accept, "Accept-Encoding": "identity"}
-    return JSONResponse(
+    return _Answer(
         document(error, request_id).model_dump(), error.status, sent, media_type=MEDIA_TYPE
     )
+
+
+class _Answer(JSONResponse):
+    """Leaves its code where the request is logged and counted."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        note(scope, self._code)
+        await super().__call__(scope, receive, send)
+
+    def render(self, content: Any) -> bytes:
+        """The document as bytes."""
+        self._code: str = content["code"]
+        return super().render(content)
+
+
+def note(scope: Scope, code: str) -> None:
+    """Let whoever logs and counts this request know of its error."""
+    scope["state"]["problem"] = code
 
 
 def responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.api import events
+from service.api import events, problems
 from service.api.pieces import sliced
 from service.api.presence import while_connected
 from service.work import Followed, Work
@@ -44,17 +44,19 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises ``ClientDisconnect``."""
         try:
-            await while_connected(receive, self._stream(send))
+            await while_connected(receive, self._stream(scope, send))
         finally:
             if self._own:
                 await self._work.cancel()
 
-    async def _stream(self, send: Send) -> None:
+    async def _stream(self, scope: Scope, send: Send) -> None:
         head = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **head})
         async for event in self._followed:
             await self._send(send, events.told(event, self._work.progress, self._form))
         outcome = await self._work.end()
+        if self._own and outcome.error is not None:
+            problems.note(scope, outcome.error.code)
         for piece in sliced(*events.last(outcome, self._work.request_id, self._form)):
             await self._send(send, piece)
         self._told()

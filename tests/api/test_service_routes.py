@@ -1,29 +1,22 @@
-"""Health, model metadata, limits and metrics."""
+"""Health, model metadata and limits."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
-import re
 from pathlib import Path
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 from service.api.limits import table
-from service.app import create_app
 from service.engine import Readiness
-from service.metrics import Metrics
 from service.settings import Limits, Settings
 from tests.api.client import OCTETS, client, problem, settings
 from tests.api.fakes import FakeEngine
 from tests.api.served import MODEL, SERVED, TWO_MODELS
-from tests.api.wire import served
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
-DOCS, API, OPERATING = (FOLDER / f"{name}.md" for name in ("limits", "api", "operating"))
+DOCS, OPERATING = (FOLDER / f"{name}.md" for name in ("limits", "operating"))
 
 READY = Readiness(ready=True, models=(SERVED,), running=1, waiting=2)
 BROKEN = Readiness(ready=False, missing=("the model file is missing", "no detector"))
@@ -133,108 +126,6 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
         )
         for name, limit in table(Limits()).items()
     ]
-
-
-async def samples(session_text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(session_text)
-        for sample in family.samples
-    }
-
-
-async def test_metrics_count_by_route_and_never_by_path() -> None:
-    async with client(FakeEngine(readiness=READY)) as session:
-        await session.post("/v1/detections", content=b"x", headers=OCTETS)
-        for path in ("/v2/models/SECRET1", "/v2/models/SECRET2", "/SECRET3", "/SECRET4"):
-            await session.get(path)
-        await session.request("SECRET", "/SECRET5")
-        text = (await session.get("/metrics")).text
-    values = await samples(text)
-
-    def count(method: str, route: str, status: str) -> float:
-        labels = (("method", method), ("route", route), ("status", status))
-        return values["http_requests_total", labels]
-
-    assert count("POST", "/v1/detections", "200") == 1
-    assert count("GET", "/v2/models/{name}", "404") == 2
-    assert count("GET", "unmatched", "404") == 2
-    assert count("OTHER", "unmatched", "404") == 1
-    assert "SECRET" not in text
-
-
-async def test_metrics_observe_what_the_report_says() -> None:
-    async with client(FakeEngine(readiness=READY)) as session:
-        for _ in range(2):
-            await session.post("/v1/detections", content=b"x", headers=OCTETS)
-        values = await samples((await session.get("/metrics")).text)
-    model = (("model", "clrnet"), ("version", "1"))
-    assert values["deepfake_score_sum", model] == 2 * 0.93
-    assert values["deepfake_stage_duration_seconds_sum", (("stage", "extract"),)] == 2 * 1.9
-    assert values["deepfake_requests_running", ()] == 1
-    assert values["deepfake_requests_waiting", ()] == 2
-    assert values["deepfake_ready", ()] == 1
-    post = (("le", "300.0"), ("method", "POST"), ("route", "/v1/detections"))
-    assert values["http_request_duration_seconds_bucket", post] == 2
-
-
-async def test_metrics_tell_on_what_each_model_runs_now() -> None:
-    engine = FakeEngine(readiness=TWO_MODELS)
-
-    async def told() -> list[dict[str, str]]:
-        values = await samples((await session.get("/metrics")).text)
-        found = [key for key in values if key[0] == "deepfake_model_info"]
-        assert all(values[key] == 1 for key in found)
-        return [dict(labels) for _, labels in found]
-
-    async with client(engine) as session:
-        cpu = {"version": "1", "provider": "CPUExecutionProvider", "precision": "float32"}
-        assert await told() == [
-            {"model": "clrnet", "fallback": "false", **cpu},
-            {"model": "mesonet", "fallback": "true", **cpu},
-        ]
-        gpu = dataclasses.replace(SERVED, provider="CUDAExecutionProvider")
-        engine.state = Readiness(ready=True, models=(gpu,))
-        assert await told() == [
-            {"model": "clrnet", "fallback": "false", **cpu, "provider": "CUDAExecutionProvider"}
-        ]
-        engine.state = BROKEN
-        assert await told() == []
-
-
-async def test_metrics_can_be_left_out() -> None:
-    async with client(FakeEngine(), Settings(metrics=False)) as session:
-        problem(await session.get("/metrics"), 404, "not_found")
-
-
-async def test_an_engine_tells_its_batches() -> None:
-    metrics = Metrics()
-    app = create_app(Settings(), FakeEngine(), metrics)
-    for size in (3, 16):
-        metrics.batch("clrnet", "1", size)
-    metrics.gauge("deepfake_queue", "Clips waiting for a batch", lambda: 7.0)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://service") as session:
-        values = await samples((await session.get("/metrics")).text)
-    model = (("model", "clrnet"), ("version", "1"))
-    assert values["deepfake_batches_total", model] == 2
-    assert values["deepfake_batch_size_sum", model] == 19
-    assert values["deepfake_clips_total", model] == 19
-    assert values["deepfake_batch_size_bucket", (("le", "4.0"), *model)] == 1
-    assert values["deepfake_queue", ()] == 7
-
-
-async def test_every_metric_is_documented() -> None:
-    documented = set(re.findall(r"`((?:http|deepfake)_[a-z_]+)`", API.read_text()))
-    with served(Settings(), FakeEngine()) as port:
-        text = await asyncio.to_thread(lambda: httpx.get(f"http://127.0.0.1:{port}/metrics").text)
-    families = [
-        family
-        for family in text_string_to_metric_families(text)
-        if not family.name.startswith("process_") and not family.name.endswith("_created")
-    ]
-    shown = {family.name + ("_total" if family.type == "counter" else "") for family in families}
-    assert shown == documented
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

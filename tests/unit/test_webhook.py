@@ -20,6 +20,8 @@ from tests.unit.sources.sites import fetcher
 BODY = b'{"id":"a","status":"done"}'
 SECRET = "a secret of callers, long enough"
 ME = "somebody"
+OUTCOMES: list[str] = []
+"""How the calls of a test ended."""
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +31,12 @@ def site() -> Iterator[RunningSite]:
 
 
 def webhooks(site: RunningSite, **settings: object) -> Webhooks:
+    OUTCOMES.clear()
     values = {"secret": SECRET, "pause_seconds": 0.05, "attempts": 3} | settings
     return Webhooks(
-        WebhookSettings.model_validate(values), fetcher(site, seconds=1.0, idle_seconds=0.3)
+        WebhookSettings.model_validate(values),
+        fetcher(site, seconds=1.0, idle_seconds=0.3),
+        OUTCOMES.append,
     )
 
 
@@ -65,6 +70,7 @@ async def test_a_call_is_repeated_until_it_is_taken(site: RunningSite) -> None:
     hooks.call(hooks._fetcher.checked(site.url("busy-twice", "repeated")), ME, BODY)
     await delivered(hooks)
     assert len(calls(site, "repeated")) == 3
+    assert OUTCOMES == ["delivered"]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +86,7 @@ async def test_a_call_that_nobody_takes_is_given_up(
     await delivered(hooks)
     assert time.monotonic() - began < 2 * 1.0 + 1.5
     assert [record.getMessage() for record in caplog.records] == ["webhook given up"]
+    assert OUTCOMES == ["given_up"]
     assert str(site.port) not in caplog.text
 
 

@@ -1,0 +1,225 @@
+"""What is counted, and that it is what happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.app import create_app
+from service.engine import Readiness
+from service.errors import ModelError, Undecodable
+from service.instruments import Metric
+from service.metrics import Metrics
+from service.server import Server
+from service.settings import Limits, Settings
+from tests.api.client import OCTETS, client, problem
+from tests.api.fakes import FakeEngine
+from tests.api.served import SERVED, TWO_MODELS
+
+CATALOGUE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+READY = Readiness(ready=True, models=(SERVED,), running=1, waiting=2)
+BROKEN = Readiness(ready=False, missing=("the model file is missing", "no detector"))
+CLRNET = (("model", "clrnet"), ("version", "1"))
+
+
+async def samples(session_text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(session_text)
+        for sample in family.samples
+    }
+
+
+async def test_metrics_count_by_route_and_never_by_path() -> None:
+    async with client(FakeEngine(readiness=READY)) as session:
+        await session.post("/v1/detections", content=b"x", headers=OCTETS)
+        for path in ("/v2/models/SECRET1", "/v2/models/SECRET2", "/SECRET3", "/SECRET4"):
+            await session.get(path)
+        await session.request("SECRET", "/SECRET5")
+        text = (await session.get("/metrics")).text
+    values = await samples(text)
+
+    def count(method: str, route: str, status: str) -> float:
+        labels = (("method", method), ("route", route), ("status", status))
+        return values["http_requests_total", labels]
+
+    assert count("POST", "/v1/detections", "200") == 1
+    assert count("GET", "/v2/models/{name}", "404") == 2
+    assert count("GET", "unmatched", "404") == 2
+    assert count("OTHER", "unmatched", "404") == 1
+    assert "SECRET" not in text
+
+
+async def test_metrics_observe_what_the_report_says() -> None:
+    async with client(FakeEngine(readiness=READY)) as session:
+        for _ in range(2):
+            await session.post("/v1/detections", content=b"x", headers=OCTETS)
+        values = await samples((await session.get("/metrics")).text)
+    model = (("model", "clrnet"), ("version", "1"))
+    assert values["deepfake_score_sum", model] == 2 * 0.93
+    assert values["deepfake_stage_duration_seconds_sum", (("stage", "extract"),)] == 2 * 1.9
+    assert values["deepfake_requests_running", ()] == 1
+    assert values["deepfake_requests_waiting", ()] == 2
+    assert values["deepfake_ready", ()] == 1
+    post = (("le", "300.0"), ("method", "POST"), ("route", "/v1/detections"))
+    assert values["http_request_duration_seconds_bucket", post] == 2
+
+
+async def test_metrics_tell_on_what_each_model_runs_now() -> None:
+    engine = FakeEngine(readiness=TWO_MODELS)
+
+    async def told() -> list[dict[str, str]]:
+        values = await samples((await session.get("/metrics")).text)
+        found = [key for key in values if key[0] == "deepfake_model_info"]
+        assert all(values[key] == 1 for key in found)
+        return [dict(labels) for _, labels in found]
+
+    async with client(engine) as session:
+        cpu = {"version": "1", "provider": "CPUExecutionProvider", "precision": "float32"}
+        assert await told() == [
+            {"model": "clrnet", "fallback": "false", **cpu},
+            {"model": "mesonet", "fallback": "true", **cpu},
+        ]
+        gpu = dataclasses.replace(SERVED, provider="CUDAExecutionProvider")
+        engine.state = Readiness(ready=True, models=(gpu,))
+        assert await told() == [
+            {"model": "clrnet", "fallback": "false", **cpu, "provider": "CUDAExecutionProvider"}
+        ]
+        engine.state = BROKEN
+        assert await told() == []
+
+
+async def test_metrics_can_be_left_out() -> None:
+    async with client(FakeEngine(), Settings(metrics=False)) as session:
+        problem(await session.get("/metrics"), 404, "not_found")
+
+
+async def test_an_engine_tells_its_batches() -> None:
+    metrics = Metrics()
+    app = create_app(Settings(), FakeEngine(), metrics)
+    for size in (3, 16):
+        metrics.batch("clrnet", "1", size)
+    metrics.gauge("deepfake_queue", "Clips waiting for a batch", lambda: 7.0)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as session:
+        values = await samples((await session.get("/metrics")).text)
+    model = (("model", "clrnet"), ("version", "1"))
+    assert values["deepfake_batches_total", model] == 2
+    assert values["deepfake_batch_size_sum", model] == 19
+    assert values["deepfake_clips_total", model] == 19
+    assert values["deepfake_batch_size_bucket", (("le", "4.0"), *model)] == 1
+    assert values["deepfake_queue", ()] == 7
+
+
+async def test_a_report_is_counted_with_all_that_may_drift() -> None:
+    async with client(FakeEngine(readiness=READY)) as session:
+        before = await samples((await session.get("/metrics")).text)
+        report = (await session.post("/v1/detections", content=b"x", headers=OCTETS)).json()
+        values = await samples((await session.get("/metrics")).text)
+
+    def verdicts(verdict: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        return "deepfake_verdicts_total", tuple(sorted((*CLRNET, ("verdict", verdict))))
+
+    assert before[verdicts("fake")] == before[verdicts("no_face")] == 0
+    assert (values[verdicts(report["verdict"])], values[verdicts("no_face")]) == (1, 0)
+    segments = [segment for face in report["faces"] for segment in face["segments"]]
+    assert values["deepfake_segment_score_count", CLRNET] == len(segments) > 0
+    sides = [min(box[2] - box[0], box[3] - box[1]) for box in (each["box"] for each in segments)]
+    assert values["deepfake_face_pixels_sum", ()] == sum(sides)
+    assert values["deepfake_faces_sum", ()] == len(report["faces"])
+    assert values["deepfake_video_duration_seconds_sum", ()] == report["media"]["duration"]
+    coverage = report["coverage"]
+    share = coverage["frames_with_face"] / coverage["frames_decoded"]
+    assert values["deepfake_face_frames_ratio_sum", ()] == share
+    assert values["deepfake_fetched_bytes_total", ()] == coverage["bytes_fetched"]
+
+
+async def test_errors_are_counted_by_code_however_they_are_told() -> None:
+    async def told(code: str) -> float:
+        text = (await session.get("/metrics")).text
+        return (await samples(text)).get(("deepfake_problems_total", (("code", code),)), 0)
+
+    async with client(FakeEngine(error=Undecodable("No."), readiness=READY)) as session:
+        sent = {"content": b"x", "headers": OCTETS}
+        problem(await session.post("/v1/detections", **sent), 422, "undecodable")
+        assert await told("undecodable") == 1
+        streamed = {"content": b"x", "headers": OCTETS | {"Accept": "application/x-ndjson"}}
+        assert '"undecodable"' in (await session.post("/v1/detections", **streamed)).text
+        assert await told("undecodable") == 2
+        later = {"content": b"x", "headers": OCTETS | {"Prefer": "respond-async"}}
+        place = (await session.post("/v1/detections", **later)).headers["location"]
+        headers = {"Accept": "application/x-ndjson"}
+        assert '"undecodable"' in (await session.get(place, headers=headers)).text
+        assert await told("undecodable") == 3
+        await session.get("/nothing")
+        assert await told("not_found") == 1
+
+
+async def test_a_job_that_its_owner_deletes_is_no_failure() -> None:
+    async with client(FakeEngine(gate=threading.Event(), readiness=READY)) as session:
+        headers = OCTETS | {"Prefer": "respond-async"}
+        taken = await session.post("/v1/detections", content=b"x", headers=headers)
+        assert (await session.delete(taken.headers["location"])).status_code == 204
+        assert "deepfake_problems_total{" not in (await session.get("/metrics")).text
+
+
+async def test_reloads_are_counted_by_how_they_went() -> None:
+    metrics, engine = Metrics(), FakeEngine(readiness=READY)
+    app = create_app(Settings(), engine, metrics)
+    async with app.router.lifespan_context(app):
+        for error in (None, ModelError("It is no model."), RuntimeError("odd")):
+            engine.reload_error = error
+            app.state.lifecycle.reload()
+            await app.state.lifecycle._reloading
+    values = await samples(metrics.expose("")[0].decode())
+    assert values["deepfake_model_reloads_total", (("outcome", "done"),)] == 1
+    assert values["deepfake_model_reloads_total", (("outcome", "failed"),)] == 2
+
+
+async def test_limits_stand_beside_what_they_bound() -> None:
+    limits = Limits(concurrency=3, waiting=4, media_bytes=2**30)
+    async with client(FakeEngine(readiness=READY), Settings(limits=limits)) as session:
+        values = await samples((await session.get("/metrics")).text)
+    assert values["deepfake_requests_running_limit", ()] == 3
+    assert values["deepfake_videos_limit", ()] == 7
+    assert values["deepfake_media_bytes_limit", ()] == 2**30
+    assert values["deepfake_jobs_limit", ()] == Settings().jobs.most
+
+
+async def test_operating_points_and_restarts_are_read_when_asked_for() -> None:
+    point = SERVED.contract.operating_point.model_copy(
+        update={"uncertain_low": 0.3, "threshold": 0.4, "uncertain_high": 0.7}
+    )
+    contract = SERVED.contract.model_copy(update={"operating_point": point})
+    served = dataclasses.replace(SERVED, contract=contract)
+    engine = FakeEngine(readiness=dataclasses.replace(READY, models=(served,), worker_restarts=2))
+    async with client(engine) as session:
+        values = await samples((await session.get("/metrics")).text)
+    bounds = {
+        dict(labels)["bound"]: value
+        for (name, labels), value in values.items()
+        if name == "deepfake_operating_point"
+    }
+    assert bounds == {"lower": 0.3, "threshold": 0.4, "upper": 0.7}
+    assert values["deepfake_worker_restarts_total", ()] == 2
+
+
+def test_the_catalogue_in_the_documentation_is_that_of_the_code() -> None:
+    metrics = Metrics()
+    Server(Settings(), FakeEngine(), "127.0.0.1", 0, metrics)
+    lines = CATALOGUE.read_text().splitlines()
+    documented = [line for line in lines if line.startswith(("| `http_", "| `deepfake_"))]
+    assert documented == [row(each) for each in sorted(metrics.catalogue, key=by_name)]
+
+
+def by_name(metric: Metric) -> str:
+    return metric.name
+
+
+def row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |"
