@@ -1,5 +1,5 @@
 """The engine that does the work on this machine: videos are read in confined processes and scored
-by the networks of this one."""
+by the networks of this one, or by such elsewhere that it is lent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.engine import DetectionOptions, Event, Readiness
 from service.errors import ModelError, NotReady
 from service.extraction import ExtractionLimits
 from service.faces.tracking import TrackerSettings
-from service.registry import Registry
+from service.registry import Load, Registry
 from service.run import Run
 from service.sandbox.extraction import Extraction
 from service.sandbox.job import Job
@@ -24,6 +24,7 @@ from service.sandbox.workers import Workers
 from service.settings import Settings
 from service.slots import Place, Slots
 from service.sources.source import Source
+from service.tracing import Stage
 from service.video.video import VideoLimits
 
 _CPU_MARGIN = 2.0
@@ -35,12 +36,13 @@ _log = logging.getLogger("service.engine")
 
 
 class LocalEngine:
-    """``observe`` is told model, version and size of every batch."""
+    """``observe`` is told model, version and size of every batch; ``load`` lends networks."""
 
     def __init__(
         self,
         settings: Settings,
         observe: Callable[[str, str, int], None] = lambda model, version, size: None,
+        load: Load | None = None,
     ) -> None:
         self._settings = settings
         limits = settings.limits
@@ -48,6 +50,7 @@ class LocalEngine:
             settings.model,
             limits.clip_bytes,
             lambda served, size: observe(served.contract.name, served.contract.version, size),
+            load,
         )
         self._workers = Workers(
             detector=settings.faces.detector,
@@ -155,9 +158,10 @@ class LocalEngine:
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[Place]:
         self._waiting += 1
-        waiting = True
+        waiting, queued = True, Stage("queued")
         try:
             async with self._slots.place() as place:
+                queued.end()
                 self._waiting -= 1
                 waiting = False
                 self._running += 1
@@ -166,6 +170,7 @@ class LocalEngine:
                 finally:
                     self._running -= 1
         finally:
+            queued.end()
             self._waiting -= waiting
             async with self._idle:
                 self._idle.notify_all()

@@ -18,7 +18,7 @@ import numpy as np
 from service.batching.batcher import Batcher
 from service.batching.device import Device
 from service.batching.room import Room
-from service.classifier.classifier import Classifier, load_classifier
+from service.classifier.classifier import Classifier, Scorer, load_classifier
 from service.classifier.contract import OperatingPoint
 from service.clips import ClipSpec
 from service.engine import Rule, ServedEnsemble, ServedModel
@@ -38,13 +38,17 @@ COMBINED = "an ensemble of calibrated scores; its threshold is a setting"
 Observe = Callable[[ServedModel, int], None]
 """Is told of every batch: which model scored how many clips."""
 
+Load = Callable[[ModelSettings, bool], Sequence[tuple[ServedModel, Scorer]]]
+"""Reads and checks all models of the settings, blocking; the second argument says whether they are
+the first. Raises ``ModelError``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """A loaded model and its queue."""
 
     served: ServedModel
-    classifier: Classifier
+    classifier: Scorer
     batcher: Batcher
 
 
@@ -74,12 +78,17 @@ class Panel:
 
 class Registry:
     """Owns the served models, whose clips may wait in ``room`` bytes; ``observe`` is told of every
-    batch."""
+    batch. ``load`` is for networks elsewhere."""
 
     def __init__(
-        self, settings: ModelSettings, room: int, observe: Observe = lambda served, size: None
+        self,
+        settings: ModelSettings,
+        room: int,
+        observe: Observe = lambda served, size: None,
+        load: Load | None = None,
     ) -> None:
         self._settings, self._observe = settings, observe
+        self._load = load or load_models
         self._device, self._room = Device("classifier"), Room(room)
         self._panels: Mapping[str, Panel] = {}
         self._default = ""
@@ -90,10 +99,12 @@ class Registry:
         """Load all models of the settings and serve them from then on. Raises ``ModelError``
         naming the file and what is wrong with it; what was served before stays."""
         async with self._loading:
-            classifiers = await asyncio.to_thread(self._load)
+            # A GPU that works, and has no room for two sets of models, is not given up.
+            first = not self._panels
+            classifiers = await asyncio.to_thread(self._load, self._settings, first)
             for _, classifier in classifiers:
                 async with self._device.turn():
-                    await self._device.run(partial(_warm, classifier))
+                    await self._device.run(partial(warm, classifier))
             before = self.models()
             self._panels = self._arranged(classifiers)
             self._default = self._settings.default or next(iter(self._panels))
@@ -148,42 +159,7 @@ class Registry:
         self._panels, self._default = {}, ""
         await self._device.close()
 
-    def _load(self) -> list[tuple[ServedModel, Classifier]]:
-        """Blocking: read and check all files."""
-        settings = self._settings
-        files = [(settings.path or BUILT_IN_MODEL, settings.sha256)]
-        files += [(each.path, each.sha256) for each in settings.more]
-        return [self._load_one(path, sha256) for path, sha256 in files]
-
-    def _load_one(self, path: Path, sha256: str | None) -> tuple[ServedModel, Classifier]:
-        settings, fallback = self._settings, False
-        expected = sha256 or _hash_beside(path)
-        load = partial(
-            load_classifier,
-            path,
-            threads=settings.threads,
-            arithmetic=settings.arithmetic,
-        )
-        gpu = Gpu(settings.batch or GPU_BATCH, settings.cuda_graphs, settings.engines)
-        try:
-            classifier = load(device=settings.device, runtime=settings.runtime, gpu=gpu)
-        except ModelError:
-            # A GPU that works, and has no room for two sets of models, is not given up.
-            first = not self._panels
-            if not (first and settings.cpu_fallback and settings.device == "cuda"):
-                raise
-            classifier = load(device="cpu")
-            fallback = True
-        if expected and not hmac.compare_digest(classifier.sha256, expected.lower()):
-            raise ModelError(
-                f"the model file '{path.name}' is not the one that was meant: its SHA-256 is "
-                f"{classifier.sha256[:12]}..., not {expected[:12]}...; put the right file back or "
-                "correct the hash"
-            )
-        served = ServedModel(classifier.contract, classifier.sha256, classifier.provider, fallback)
-        return served, classifier
-
-    def _arranged(self, loaded: list[tuple[ServedModel, Classifier]]) -> dict[str, Panel]:
+    def _arranged(self, loaded: Sequence[tuple[ServedModel, Scorer]]) -> dict[str, Panel]:
         """Panels by name. Nothing is started before the names are seen to be right."""
         names = [served.contract.name for served, _ in loaded]
         names += [each.name for each in self._settings.ensembles]
@@ -206,12 +182,12 @@ class Registry:
             panels[each.name] = Panel(each.name, chosen, _point(each, chosen), each.rule)
         return panels
 
-    def _member(self, served: ServedModel, classifier: Classifier) -> Member:
+    def _member(self, served: ServedModel, classifier: Scorer) -> Member:
         batcher = Batcher(
             classifier,
             self._device,
             self._room,
-            batch=self._settings.batch or default_batch(classifier.provider),
+            batch=self._settings.batch or default_batch(served.provider),
             observe=lambda size: self._observe(served, size),
         )
         return Member(served, classifier, batcher)
@@ -220,6 +196,45 @@ class Registry:
         task = asyncio.create_task(batcher.retire())
         self._retiring[batcher] = task
         task.add_done_callback(lambda _: self._retiring.pop(batcher))
+
+
+def load_models(
+    settings: ModelSettings, first: bool = True
+) -> list[tuple[ServedModel, Classifier]]:
+    """Read and check all files of the settings; see ``Load``. The CPU stands in for a GPU for the
+    ``first`` alone."""
+    files = [(settings.path or BUILT_IN_MODEL, settings.sha256)]
+    files += [(each.path, each.sha256) for each in settings.more]
+    return [_load_one(settings, first, path, sha256) for path, sha256 in files]
+
+
+def _load_one(
+    settings: ModelSettings, first: bool, path: Path, sha256: str | None
+) -> tuple[ServedModel, Classifier]:
+    fallback = False
+    expected = sha256 or _hash_beside(path)
+    load = partial(
+        load_classifier,
+        path,
+        threads=settings.threads,
+        arithmetic=settings.arithmetic,
+    )
+    gpu = Gpu(settings.batch or GPU_BATCH, settings.cuda_graphs, settings.engines)
+    try:
+        classifier = load(device=settings.device, runtime=settings.runtime, gpu=gpu)
+    except ModelError:
+        if not (first and settings.cpu_fallback and settings.device == "cuda"):
+            raise
+        classifier = load(device="cpu")
+        fallback = True
+    if expected and not hmac.compare_digest(classifier.sha256, expected.lower()):
+        raise ModelError(
+            f"the model file '{path.name}' is not the one that was meant: its SHA-256 is "
+            f"{classifier.sha256[:12]}..., not {expected[:12]}...; put the right file back or "
+            "correct the hash"
+        )
+    served = ServedModel(classifier.contract, classifier.sha256, classifier.provider, fallback)
+    return served, classifier
 
 
 def _point(ensemble: Ensemble, members: Sequence[Member]) -> OperatingPoint:
@@ -248,7 +263,7 @@ def default_batch(provider: str) -> int:
     return GPU_BATCH if provider in (CUDA, TENSORRT) else CPU_BATCH
 
 
-def _warm(classifier: Classifier) -> None:
+def warm(classifier: Scorer) -> None:
     """Score what a first request would wait for, which is also the proof that it can score. Raises
     ``ModelError``."""
     contract = classifier.contract

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from service.batching.device import Device
 from service.batching.room import ALWAYS, Room
-from service.classifier.classifier import Classifier, ClipScores
+from service.classifier.classifier import ClipScores, Scorer
 from service.clips import Clip
 from service.errors import NotReady, ServiceError, TooSlow
 from service.runtime import out_of_memory
@@ -115,7 +115,7 @@ class Batcher:
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: Scorer,
         device: Device,
         room: Room,
         *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,29 @@ class ClipScores:
 
     fake: NDArray[np.float32]
     cam: NDArray[np.float32] | None
+
+
+class Scorer(Protocol):
+    """Whatever scores clips: a network of this process, or one elsewhere."""
+
+    @property
+    def contract(self) -> ModelContract:
+        """What the model says about itself."""
+        ...
+
+    @property
+    def has_cam(self) -> bool:
+        """Whether the network gives class activation maps."""
+        ...
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes of batches to try before serving, the largest first."""
+        ...
+
+    def score(self, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
+        """As ``Classifier.score``; blocking. Raises ``MemoryError`` for more clips than fit."""
+        ...
 
 
 class Classifier:

@@ -32,7 +32,7 @@ from service.settings import Settings
 from service.sources.remote import Fetcher
 from service.video.sampling import PATTERN
 
-_MOST = 1_000_000
+MOST = 1_000_000
 """Videos of one list."""
 
 _INTERRUPTED = 130
@@ -94,10 +94,10 @@ def evaluate_list(
     tally = Tally()
     try:
         data = manifest.read_bytes()
-        items = read_manifest(data, _MOST, _MOST)
+        items = read_manifest(data, MOST, MOST)
         folder.mkdir(parents=True, exist_ok=True)
-        about = _about(data, sampling, server)
-        with open_journal(folder / "rows.jsonl", about, again=again) as journal:
+        head = about(data, sampling, server)
+        with open_journal(folder / "rows.jsonl", head, again=again) as journal:
             for row in journal.rows:
                 tally.add(row)
             scorer = (
@@ -157,8 +157,9 @@ async def _engine(settings: Settings, sampling: str, folder: Path) -> AsyncItera
         yield EngineScorer(engine, fetcher, options, folder, settings.limits.bytes)
 
 
-def _about(data: bytes, sampling: str, server: str | None) -> dict[str, str]:
-    """What rows must have in common. Which model scores, they say themselves."""
+def about(data: bytes, sampling: str, server: str | None) -> dict[str, str]:
+    """The head of a journal: what rows must have in common. Which model scores, they say
+    themselves."""
     return {
         "version": __version__,
         "list": hashlib.sha256(data).hexdigest(),

@@ -332,5 +332,5 @@ def test_a_batch_too_large_to_try_leaves_the_smaller_ones() -> None:
             if len(given) > 1:
                 raise RuntimeError("CUDA out of memory")
 
-    registry._warm(Small())  # type: ignore[arg-type]
+    registry.warm(Small())  # type: ignore[arg-type]
     assert tried == [4, 2, 1]

@@ -1,0 +1,98 @@
+"""The application: ``serve run deploy.ray.app:build model=/models/clrnet.onnx decoders=2``."""
+
+# Without postponed annotations: Ray reads that of the builder.
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.schema import LoggingConfig
+
+from deploy.ray.arguments import Arguments
+from deploy.ray.cluster import require_private
+from deploy.ray.instruments import RayInstruments
+from deploy.ray.networks import Networks
+from deploy.ray.remote import RemoteNetworks
+from service import hardening, logs
+from service.app import create_app
+from service.local_engine import LocalEngine
+from service.metrics import Metrics
+
+_KILL_SECONDS = 15.0
+"""Between the end of draining and the end of patience with it."""
+
+
+class Decoder:
+    """A deployment: HTTP, fetching, and the sandbox in which videos are read, all in one process,
+    so that no media travel. Clips alone leave it, for ``Networks``."""
+
+    def __init__(self, arguments: Arguments, networks: Any) -> None:
+        require_private()
+        hardening.forbid_dumps()
+        settings = arguments.settings(serve.get_replica_context().replica_id.unique_id)
+        logs.configure(settings.log_level)
+        instruments = RayInstruments()
+        engine = LocalEngine(settings, load=RemoteNetworks(networks).load)
+        self._built = create_app(settings, engine, Metrics(instruments))
+        self._live(instruments, settings.server.drain_seconds)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return self._built
+
+    def _live(self, instruments: RayInstruments, drain_seconds: float) -> None:
+        """Have the app loaded before Ray sends requests, and drained when it sends none any more:
+        jobs may still be in work then."""
+        inner, lifecycle = self._built.router.lifespan_context, self._built.state.lifecycle
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with inner(app):
+                await lifecycle.started()
+                pushing = asyncio.create_task(instruments.keep())
+                yield
+                await lifecycle.drain(drain_seconds)
+                pushing.cancel()
+
+        self._built.router.lifespan_context = lifespan
+
+
+def build(arguments: Arguments) -> serve.Application:
+    """Both deployments, bound together."""
+    settings = arguments.settings()
+    quiet = LoggingConfig(encoding="JSON", enable_access_log=False)
+    networks = serve.deployment(Networks).options(
+        name="Networks",
+        num_replicas=arguments.classifiers,
+        # Even a batch whose calls have one clip each must find room, and the next beside it.
+        max_ongoing_requests=2 * arguments.batch + 1,
+        max_queued_requests=arguments.queued_batches,
+        ray_actor_options={"num_cpus": arguments.classifier_cpus, "num_gpus": arguments.gpus},
+        logging_config=quiet,
+    )
+    decoder = serve.deployment(serve.ingress()(Decoder)).options(
+        name="Decoder",
+        # The service sheds load itself, by its own limits; Ray is to hold nothing back.
+        max_ongoing_requests=settings.limits.connections,
+        ray_actor_options={"num_cpus": arguments.decoder_cpus},
+        graceful_shutdown_timeout_s=settings.server.drain_seconds + _KILL_SECONDS,
+        request_router_config={"request_router_class": "deploy.ray.routing:JobRouter"},
+        logging_config=quiet,
+        **_replicas(arguments, settings.limits.concurrency),
+    )
+    return decoder.bind(arguments, networks.bind(arguments))
+
+
+def _replicas(arguments: Arguments, concurrency: int) -> dict[str, Any]:
+    if not arguments.most_decoders:
+        return {"num_replicas": arguments.decoders}
+    return {
+        "autoscaling_config": {
+            "min_replicas": arguments.decoders,
+            "max_replicas": arguments.most_decoders,
+            # As many requests as videos are read at a time.
+            "target_ongoing_requests": concurrency,
+        }
+    }

@@ -1,0 +1,75 @@
+"""A network elsewhere in the cluster, in the place of one of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+
+from deploy.ray.networks import Answer, Network
+from service.classifier.classifier import ClipScores
+from service.classifier.contract import ModelContract
+from service.engine import ServedModel
+from service.errors import Busy, NotReady, ServiceError
+from service.settings import ModelSettings
+
+_TRIES = 3
+"""Replicas that may die under one batch."""
+_RETRY_AFTER = 5.0
+
+
+class RemoteNetworks:
+    """Those behind a handle of the deployment ``Networks``."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def load(
+        self, settings: ModelSettings, first: bool
+    ) -> Sequence[tuple[ServedModel, RemoteNetwork]]:
+        """A ``service.registry.Load``: waits until there are any."""
+        found: list[Network] = self._handle.networks.remote().result()
+        return [(each.served, RemoteNetwork(self._handle, each)) for each in found]
+
+
+class RemoteNetwork:
+    """A ``service.classifier.classifier.Scorer``."""
+
+    sizes = (1,)
+    """Where it is, it has been tried with all."""
+
+    def __init__(self, handle: Any, network: Network) -> None:
+        self._handle, self._sha256 = handle, network.served.sha256
+        self.contract: ModelContract = network.served.contract
+        self.has_cam = network.has_cam
+
+    def score(self, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
+        """See ``Scorer``. A replica that dies is replaced by another, which scores the same. Raises
+        ``Busy`` where too many batches wait and ``NotReady`` where none can score."""
+        for _ in range(_TRIES):
+            try:
+                return _scores(self._handle.score.remote(self._sha256, clips, cam).result())
+            except RayActorError:
+                continue
+            except BackPressureError as error:
+                raise Busy(
+                    "As many clips wait for the networks as may.",
+                    retry_after=error.retry_after_s or _RETRY_AFTER,
+                ) from None
+            except DeploymentUnavailableError:
+                break
+        raise NotReady("no network can be reached", retry_after=_RETRY_AFTER)
+
+
+def _scores(answer: Answer) -> ClipScores:
+    if answer.scores is not None:
+        return answer.scores
+    if answer.reason == "memory":
+        raise MemoryError("the device has no memory for so many clips")
+    if answer.reason == "unknown":
+        raise NotReady("the networks are being replaced", retry_after=_RETRY_AFTER)
+    raise ServiceError("the network could not score")
