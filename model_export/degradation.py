@@ -35,8 +35,15 @@ LEVELS: Mapping[Kind, tuple[float, ...]] = MappingProxyType(
 """The levels at which robustness is measured, from weak to strong. FF++'s c23 and c40 are H.264 at
 CRF 23 and 40."""
 
-ENCODER = MappingProxyType({"preset": "veryfast", "threads": "1"})
-"""One thread: what x264 writes depends on how many it has."""
+_AVX_512F = 13
+"""cv::CPU_AVX_512F, which OpenCV's Python module does not name."""
+
+ENCODER = MappingProxyType(
+    {"preset": "veryfast", "threads": "1"}
+    | ({"x264-params": "asm=AVX2"} if cv2.checkHardwareSupport(_AVX_512F) else {})
+)
+"""One thread: what x264 writes depends on how many it has. No AVX-512: with it x264's look ahead
+reads memory that nobody has written, and the same frames give other bytes each time."""
 
 
 def degrade(pixels: Image, kind: Kind, level: float, rng: np.random.Generator) -> Image:
