@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.params import Depends as DependsType
+from fastapi.telemetry import TelemetryConfig
 from pydantic.json_schema import models_json_schema
 
 from service import __version__
@@ -50,6 +51,15 @@ Every error is a problem document (RFC 9457) with a stable `code`; `GET /problem
 each. Every answer carries an `X-Request-ID`.
 """
 
+_OWN_TELEMETRY: TelemetryConfig = {
+    "auto_configure": False,
+    "logs": False,
+    "metrics": False,
+    "tracing": False,
+}
+"""The framework's would send paths, queries and the texts of exceptions to any collector that the
+environment names."""
+
 
 def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = None) -> FastAPI:
     """Build the application; the engine starts and stops with it.
@@ -82,6 +92,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         # A redirect would echo the Host header and hide a wrong path.
         redirect_slashes=False,
+        telemetry=_OWN_TELEMETRY,
     )
     app.state.lifecycle, app.state.metrics = lifecycle, metrics
     look = lifecycle.readiness
@@ -115,7 +126,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
 
 def create_metrics_app(settings: Settings, metrics: Metrics) -> FastAPI:
     """The application on the port for metrics alone."""
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=_OWN_TELEMETRY)
     keys = Keys(settings.auth.keys)
     app.include_router(scrape.router(metrics), dependencies=_scrapers(settings, keys))
     problems.install(app)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from contextvars import ContextVar
 from datetime import UTC, datetime
+
+from service import tracing
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Of the request in whose context a line is logged."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -19,6 +25,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage().strip(),
         }
+        ids = {"request_id": request_id.get(), "trace_id": tracing.trace_id()}
+        line |= {name: value for name, value in ids.items() if value is not None}
         line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__

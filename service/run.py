@@ -24,6 +24,7 @@ from service.registry import Panel
 from service.report import Timing
 from service.scoring import ScoredClip
 from service.sources.source import Source
+from service.tracing import Stage
 
 
 class Extraction(Protocol):
@@ -59,6 +60,8 @@ class Run:
         self._halted = self._held_back = 0.0
         self._halted_since: float | None = None
         self._open = ExitStack()
+        self._scoring: Stage | None = None
+        """From the first clip on."""
         self.read = False
         """Whether all of the video has been read."""
         self._findings = Findings(panel)
@@ -88,7 +91,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._open.close()
+        self._open.__exit__(kind, error, trace)
 
     async def events(
         self, extraction: Extraction, media: Source, queued: float
@@ -96,6 +99,7 @@ class Run:
         """Everything that happens, ending with ``Finished``; ``queued`` in seconds. Raises
         ``ServiceError``."""
         extracted = None
+        reading = self._open.enter_context(Stage("extract"))
         feeder = asyncio.create_task(self._feed(extraction))
         try:
             while extracted is None or self._outstanding:
@@ -104,6 +108,7 @@ class Run:
                 if isinstance(news, Extracted):
                     extracted = news
                     self.read = True
+                    reading.end(seconds=extraction.spent, fetch_seconds=media.waited)
                 elif isinstance(news, _Delivery):
                     self._outstanding -= len(news.scored)
                     self._advance(self._findings.add(news.member, news.scored))
@@ -115,6 +120,8 @@ class Run:
         finally:
             feeder.cancel()
             await asyncio.gather(feeder, return_exceptions=True)
+        if self._scoring is not None:
+            self._scoring.end(seconds=self._findings.seconds, clips=self._findings.count)
         self._front = sys.maxsize
         for event in self._complete_segments():
             yield event
@@ -128,9 +135,10 @@ class Run:
             total=queued + time.monotonic() - self._began,
         )
         # Hours of video make many objects, and other requests wait for this thread.
-        report = await asyncio.to_thread(
-            self._assembler.report, media, extracted, self._findings, timing
-        )
+        with Stage("report"):
+            report = await asyncio.to_thread(
+                self._assembler.report, media, extracted, self._findings, timing
+            )
         yield Finished(report)
 
     @property
@@ -197,6 +205,7 @@ class Run:
                 if isinstance(item, Extracted):
                     self._news.put_nowait(item)
                     continue
+                self._scoring = self._scoring or self._open.enter_context(Stage("classify"))
                 self._outstanding += len(wanted[item.spec])
                 since = time.monotonic()
                 for member in wanted[item.spec]:

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from service import hardening, logs
+from service import hardening, logs, tracing
 from service.app import create_app, create_metrics_app
 from service.engine import Engine
 from service.lifecycle import Lifecycle
@@ -132,5 +132,10 @@ def run(settings: Settings, host: str, port: int) -> None:
     hardening.forbid_files()
     from service.local_engine import LocalEngine
 
+    end_tracing = tracing.configure() if settings.tracing else None
     metrics = Metrics()
-    Server(settings, LocalEngine(settings, metrics.batch), host, port, metrics).run()
+    try:
+        Server(settings, LocalEngine(settings, metrics.batch), host, port, metrics).run()
+    finally:
+        if end_tracing is not None:
+            end_tracing()

@@ -329,3 +329,6 @@ class Settings(BaseSettings):
         "info", description="From which level on the service's own lines are logged"
     )
     metrics: bool = Field(True, description="Serve GET /metrics on the main port")
+    tracing: bool = Field(
+        False, description="Send spans by OpenTelemetry, where the extra `tracing` is installed"
+    )

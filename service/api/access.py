@@ -10,10 +10,12 @@ import re
 import time
 import uuid
 
+from opentelemetry.trace import Span, StatusCode
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import logs, tracing
 from service.metrics import Metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -40,18 +42,34 @@ class Access:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        try:
-            await self._app(scope, exchange.receive, exchange.send)
-        except ClientDisconnect:
-            exchange.status = CLIENT_CLOSED
-        finally:
-            fields = exchange.fields()
-            self._metrics.request(
-                str(fields["method"]), str(fields["route"]), exchange.status, exchange.seconds()
-            )
-            if fields["problem"] is not None:
-                self._metrics.problem(str(fields["problem"]))
-            _log.info("request", extra={"fields": fields})
+        logs.request_id.set(exchange.request_id)
+        with tracing.request(Headers(scope=scope).get("traceparent", "")) as span:
+            try:
+                await self._app(scope, exchange.receive, exchange.send)
+            except ClientDisconnect:
+                exchange.status = CLIENT_CLOSED
+            finally:
+                self._tell(exchange, span)
+
+    def _tell(self, exchange: _Exchange, span: Span) -> None:
+        fields = exchange.fields()
+        method, route, problem = (str(fields[name]) for name in ("method", "route", "problem"))
+        self._metrics.request(method, route, exchange.status, exchange.seconds())
+        if fields["problem"] is not None:
+            self._metrics.problem(problem)
+            span.set_attribute("error.type", problem)
+        if exchange.status >= 500:
+            span.set_status(StatusCode.ERROR)
+        span.update_name(f"{method} {route}")
+        span.set_attributes(
+            {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": exchange.status,
+                "request_id": exchange.request_id,
+            }
+        )
+        _log.info("request", extra={"fields": fields})
 
 
 class _Exchange:

@@ -31,6 +31,7 @@ from service.receipt import Signer, require_kept, signed
 from service.report import Report, Timing
 from service.settings import Settings
 from service.sources.source import Source
+from service.tracing import Stage
 from service.work import Work
 
 _RAISES = (
@@ -156,7 +157,8 @@ class Detections:
         ended: Callable[[], None],
     ) -> Work:
         """Read the body and start the work; the media live no longer than that."""
-        opening, received = await body.read(place, self._limits)
+        with Stage("receive"):
+            opening, received = await body.read(place, self._limits)
 
         def over() -> None:
             place.release()
