@@ -16,7 +16,7 @@ from deploy.ray.cluster import require_private
 from deploy.ray.instruments import RayInstruments
 from deploy.ray.networks import Networks
 from deploy.ray.remote import RemoteNetworks
-from service import hardening, logs
+from service import hardening, logs, tracing
 from service.app import create_app
 from service.local_engine import LocalEngine
 from service.metrics import Metrics
@@ -34,6 +34,7 @@ class Decoder:
         hardening.forbid_dumps()
         settings = arguments.settings(serve.get_replica_context().replica_id.unique_id)
         logs.configure(settings.log_level)
+        self._end_tracing = tracing.configure() if settings.tracing else lambda: None
         instruments = RayInstruments()
         engine = LocalEngine(settings, load=RemoteNetworks(networks).load)
         self._built = create_app(settings, engine, Metrics(instruments))
@@ -55,6 +56,7 @@ class Decoder:
                 yield
                 await lifecycle.drain(drain_seconds)
                 pushing.cancel()
+            self._end_tracing()
 
         self._built.router.lifespan_context = lifespan
 

@@ -15,6 +15,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ from service.sources.remote import Fetcher
 
 _TRIES = 2
 """More, of a task whose machine or process is lost."""
+_OWN: dict[str, dict[str, Any]] = {
+    "local": {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+}
+"""Of a cluster that is started for this alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ def main() -> int:
             done = {row.id for row in tally.rows}
             left = [item for item in items if item.id not in done]
             if left:
-                ray.init(address=given.address, log_to_driver=False)
+                ray.init(given.address, log_to_driver=False, **_OWN.get(given.address, {}))
                 work = Work(
                     manifest.parent.absolute(), given.sampling, given.concurrency, given.model
                 )
@@ -171,4 +176,5 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # What runs on other machines must not be of this one's `__main__`.
+    sys.exit(import_module("deploy.ray.evaluate").main())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import tempfile  # noqa: TID251  Ray's own folder, of no media.
 import threading
 from pathlib import Path
@@ -46,8 +47,9 @@ def serve(given: argparse.Namespace, folder: Path) -> None:
     free = {"decoder_cpus": "0", "classifier_cpus": "0"}
     named = dict(each.split("=", 1) for each in given.arguments)
     chosen = Arguments.model_validate(free | named)
-    ray.init(
+    context = ray.init(
         num_cpus=1,
+        _node_ip_address="127.0.0.1",
         object_store_memory=_STORE,
         include_dashboard=False,
         log_to_driver=False,
@@ -58,6 +60,8 @@ def serve(given: argparse.Namespace, folder: Path) -> None:
     try:
         ray_serve.start(http_options={"host": given.host, "port": given.port})
         ray_serve.run(build(chosen), name="deepfake", route_prefix="/")
+        address = context.address_info["address"]
+        print(f"Ray: {address} {context.address_info['session_dir']}", file=sys.stderr)  # noqa: T201
         # Not before: Ray has taken the signals for itself.
         ended = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,12 +11,14 @@ import uuid
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deploy.ray.routing import SESSION
 from service import hardening
 from service.api import problems
 from service.api.access import REQUEST_ID
 from service.api.guard import HEADERS
 from service.errors import NotReady, ServiceError, WorkerLost
+
+SESSION = "x-session-id"
+"""Ray's header by which requests are kept together: here the name of a replica."""
 
 _JOB = re.compile(r"/v1/detections/([a-z0-9-]{1,63})-[0-9a-f]{32}(/|$)")
 _ID = b"x-request-id"
@@ -90,7 +92,7 @@ class _Answer:
         error.retry_after = retry_after or error.retry_after
         headers = HEADERS | {"X-Request-ID": self._request_id, "Connection": "close"}
         response = problems.response(error, self._request_id, headers)
-        await response({"type": "http"}, _nothing, self._send)
+        await response({"type": "http", "state": {}}, _nothing, self._send)
 
 
 async def _nothing() -> Message:

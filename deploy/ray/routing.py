@@ -6,12 +6,9 @@ from typing import Any
 
 from ray.serve._private.request_router import PowerOfTwoChoicesRequestRouter
 
-SESSION = "x-session-id"
-"""The header in which ``deploy.ray.proxy`` names a replica."""
-
 
 class JobRouter(PowerOfTwoChoicesRequestRouter):  # type: ignore[misc]
-    """Ray's own way of choosing, but for requests that name a replica."""
+    """Ray's own way of choosing, but for requests in which ``deploy.ray.proxy`` names a replica."""
 
     async def choose_replicas(
         self, candidate_replicas: list[Any], pending_request: Any = None

@@ -202,9 +202,14 @@ def _written_to(entry: Path) -> set[str]:
 
 @contextmanager
 def process(
-    command: list[str], port: int, folder: Path, environment: Mapping[str, str]
+    command: list[str],
+    port: int,
+    folder: Path,
+    environment: Mapping[str, str],
+    seconds: float = 60,
 ) -> Iterator[ServerProcess]:
-    """Run a server until the end of the block; ``folder`` is its home, work and temporary one."""
+    """Run a server until the end of the block; ``folder`` is its home, work and temporary one. It
+    must be ready after so many seconds."""
     variables = dict(os.environ) | {
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -220,7 +225,7 @@ def process(
     )
     server = ServerProcess(running, port, folder)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + seconds
         while True:
             assert server.running, "\n".join(server.log)
             assert time.monotonic() < deadline

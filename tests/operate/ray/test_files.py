@@ -1,0 +1,157 @@
+"""Arguments of the builder, and the files that give them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from deploy.ray import cluster
+from deploy.ray.arguments import Arguments
+from tests.security.server_process import REPOSITORY
+
+FOLDER = REPOSITORY / "deploy" / "ray"
+
+
+@pytest.fixture(scope="module")
+def config() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / "serve.yaml").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / "rayservice.yaml").read_text())
+    return found
+
+
+def groups(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    spec = manifest["spec"]["rayClusterConfig"]
+    return [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
+
+
+def test_arguments_come_as_words_and_as_structures() -> None:
+    words = Arguments.model_validate(
+        {
+            "model": "/models/a.onnx",
+            "decoders": "3",
+            "sampling": '{"full_seconds": 20}',
+            "limits": '{"concurrency": 4}',
+        }
+    )
+    structures = Arguments.model_validate(
+        {
+            "model": {"path": "/models/a.onnx"},
+            "decoders": 3,
+            "sampling": {"full_seconds": 20},
+            "limits": {"concurrency": 4},
+        }
+    )
+    assert words == structures
+    settings = words.settings("abcd1234")
+    assert settings.model.path == Path("/models/a.onnx")
+    assert (settings.sampling.full_seconds, settings.sampling.auto_clips) == (20, 400)
+    assert (settings.limits.concurrency, settings.limits.waiting) == (4, 16)
+    assert settings.jobs.replica == "abcd1234"
+    assert not settings.metrics
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"decodres": "2"},
+        {"decoders": "none"},
+        {"decoders": "4", "most_decoders": "2"},
+        {"sampling": "full"},
+        {"limits": '{"concurency": "four"'},
+        {"gpus": "1", "model": '{"device": "cpu"}'},
+    ],
+)
+def test_wrong_arguments_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Arguments.model_validate(wrong)
+
+
+def test_arguments_go_before_the_environment_and_leave_the_rest_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEEPFAKE_MODEL__THREADS", "3")
+    monkeypatch.setenv("DEEPFAKE_MODEL__PATH", "/other.onnx")
+    monkeypatch.setenv("DEEPFAKE_WEBHOOK__SECRET", "s" * 32)
+    given = Arguments.model_validate({"model": "/models/a.onnx"})
+    settings = given.settings()
+    assert (settings.model.path, settings.model.threads) == (Path("/models/a.onnx"), 3)
+    assert settings.webhook.secret == "s" * 32
+    assert "s" * 32 not in given.model_dump_json()
+
+
+def test_a_gpu_that_is_asked_for_is_demanded() -> None:
+    assert Arguments(gpus=1).settings().model.device == "cuda"
+    assert Arguments().settings().model.device == "auto"
+
+
+def test_the_serve_config_builds_the_application(config: dict[str, Any]) -> None:
+    (application,) = config["applications"]
+    module, name = application["import_path"].split(":")
+    source = (REPOSITORY / f"{module.replace('.', '/')}.py").read_text()
+    assert f"def {name}(" in source
+    assert Arguments.model_validate(application["args"]).decoders >= 1
+    assert config["logging_config"]["enable_access_log"] is False
+
+
+def test_the_manifest_serves_the_same(manifest: dict[str, Any], config: dict[str, Any]) -> None:
+    assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", "RayService")
+    assert yaml.safe_load(manifest["spec"]["serveConfigV2"]) == config
+
+
+def test_the_manifest_keeps_media_in_memory(manifest: dict[str, Any]) -> None:
+    head, *_ = groups(manifest)
+    option = f"--system-config={head['rayStartParams']['system-config']}"
+    # KubeRay writes it into a line of the shell.
+    (word,) = shlex.split(option)
+    assert json.loads(word.removeprefix("--system-config=")) == dict(cluster.SYSTEM_CONFIG)
+    for group in groups(manifest):
+        pod = group["template"]["spec"]
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        written = {
+            mount["mountPath"]: volumes[mount["name"]].get("emptyDir", {}).get("medium")
+            for container in pod["containers"]
+            for mount in container["volumeMounts"]
+            if not mount.get("readOnly")
+        }
+        assert written.keys() >= {"/tmp", "/tmp/ray", "/dev/shm"}
+        assert set(written.values()) == {"Memory"}
+        for container in pod["containers"]:
+            given = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+            assert given.items() >= cluster.ENVIRONMENT.items()
+
+
+def test_the_manifest_gives_no_rights(manifest: dict[str, Any]) -> None:
+    head, *workers = groups(manifest)
+    assert not any(each["template"]["spec"]["automountServiceAccountToken"] for each in workers)
+    for group in (head, *workers):
+        pod = group["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_settings_of_a_cluster_are_printed() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "deploy.ray.cluster"],
+        cwd=REPOSITORY,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    assert json.loads(printed) == dict(cluster.SYSTEM_CONFIG)

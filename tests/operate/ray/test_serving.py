@@ -1,0 +1,367 @@
+"""The same calls to a local Ray Serve with two replicas as to uvicorn: the same answers, errors and
+refusals; what a killed replica takes with it; and where nothing of an upload is left."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import media
+from tests.onnx_models import brightness_model
+from tests.operate.ray import clusters
+from tests.operate.ray.clusters import needs_ray
+from tests.security.server_process import ServerProcess
+from tests.security.test_no_persistence import WAYS, Way, as_job, by_bytes
+
+pytestmark = needs_ray
+
+MP4 = {"Content-Type": "video/mp4"}
+REPLICAS, PLACES = 2, 2
+"""Replicas that take requests, and videos that each holds at a time."""
+
+SETTINGS = {
+    "DEEPFAKE_LIMITS__CONCURRENCY": "1",
+    "DEEPFAKE_LIMITS__WAITING": str(PLACES - 1),
+    "DEEPFAKE_LIMITS__CALLER_SHARE": "1",
+    "DEEPFAKE_LIMITS__DURATION": "30",
+}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    model = tmp_path_factory.mktemp("model") / "brightness.onnx"
+    model.write_bytes(brightness_model())
+    return SETTINGS | {"DEEPFAKE_MODEL__PATH": str(model)}
+
+
+@pytest.fixture(scope="module")
+def ray(
+    settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    with clusters.cluster(
+        tmp_path_factory.mktemp("ray"), settings, f"decoders={REPLICAS}"
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def plain(
+    settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    with clusters.uvicorn(tmp_path_factory.mktemp("plain"), settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def video() -> bytes:
+    return media.group_video(15)
+
+
+def path(server: ServerProcess, query: str = "") -> str:
+    return f"{server.url}/v1/detections{query}"
+
+
+def without(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in names}
+
+
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("query", ["", "?sampling=full&detail=full&explain=true"])
+def test_reports_are_the_same(
+    ray: ServerProcess, plain: ServerProcess, video: bytes, way: Way, query: str
+) -> None:
+    found, expected = (
+        without(way(path(server, query), video), "timing") for server in (ray, plain)
+    )
+    assert len(expected["faces"]) == 6
+    assert found == expected
+
+
+def test_a_stream_tells_the_same_segments(
+    ray: ServerProcess, plain: ServerProcess, video: bytes
+) -> None:
+    told = []
+    for server in (ray, plain):
+        answer = httpx.post(
+            path(server), content=video, headers=MP4 | {"Accept": "application/x-ndjson"}
+        )
+        events = [json.loads(line) for line in answer.text.splitlines()]
+        assert {event["event"] for event in events} >= {"progress", "segment", "report"}
+        told.append([event for event in events if event["event"] == "segment"])
+    assert told[0] == told[1] != []
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "nothing": {"content": b""},
+    "text": {"content": b"This is no video.\n" * 100},
+    "a picture": {"content": media.png(), "headers": {"Content-Type": "image/png"}},
+    "sound": {"content": media.audio_only()},
+    "no end of an index": {"content": media.truncated_moov()},
+    "too long": {"content": media.numbered_video(25 * 40)},
+    "a form without a file": {"data": {"other": "field"}, "headers": {}},
+    "an unknown model": {"params": {"model": "other"}, "content": b"x"},
+    "an unknown parameter": {"params": {"nothing": "1"}, "content": b"x"},
+    "a sampling of nothing": {"params": {"sampling": "stride=0"}, "content": b"x"},
+    "a blocked URL": {"json": {"url": "http://127.0.0.1/video.mp4"}, "headers": {}},
+    "an answer in XML": {"content": b"x", "headers": MP4 | {"Accept": "text/xml"}},
+    "a wrong method": {"method": "PUT", "content": b"x"},
+}
+HEADERS = ("content-type", "retry-after", "allow", "accept", "cache-control", "x-frame-options")
+HEADERS += ("x-content-type-options", "content-security-policy", "referrer-policy")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals_are_the_same(ray: ServerProcess, plain: ServerProcess, name: str) -> None:
+    request = {"method": "POST", "headers": MP4} | REFUSED[name]
+    found, expected = (
+        httpx.request(url=path(server), timeout=60, **request) for server in (ray, plain)
+    )
+    assert expected.status_code >= 400
+    assert said(found) == said(expected)
+
+
+def said(answer: httpx.Response) -> tuple[int, dict[str, Any], dict[str, str | None]]:
+    """What a caller can act on; the id is that of the header."""
+    document = answer.json()
+    assert document["request_id"] == answer.headers["x-request-id"]
+    headers = {name: answer.headers.get(name) for name in HEADERS}
+    return answer.status_code, without(document, "request_id"), headers
+
+
+SERVED = (
+    *("/v1/models", "/v1/limits", "/v2/models/brightness", "/problems/busy", "/openapi.json"),
+    *("/v2/health/live", "/v2/health/ready"),
+)
+
+
+@pytest.mark.parametrize("route", SERVED)
+def test_what_is_served_is_the_same(ray: ServerProcess, plain: ServerProcess, route: str) -> None:
+    found, expected = (httpx.get(server.url + route) for server in (ray, plain))
+    assert found.status_code == expected.status_code == 200
+    assert found.json() == expected.json()
+
+
+def test_unknown_paths_and_ids_of_callers_are_the_same(
+    ray: ServerProcess, plain: ServerProcess
+) -> None:
+    headers = {"X-Request-ID": "caller-1234"}
+    found, expected = (
+        httpx.get(f"{server.url}/nothing", headers=headers) for server in (ray, plain)
+    )
+    assert said(found) == said(expected)
+    assert found.json()["request_id"] == "caller-1234"
+
+
+def test_jobs_are_found_whichever_replica_holds_them(ray: ServerProcess, video: bytes) -> None:
+    headers = MP4 | {"Prefer": "respond-async"}
+    held = []
+    while len({job.split("-")[0] for job in held}) < REPLICAS:
+        assert len(held) < 20, "one replica takes all jobs"
+        answer = httpx.post(path(ray), content=video, headers=headers)
+        if answer.status_code == 202:
+            held.append(answer.json()["id"])
+    assert all(httpx.get(path(ray, f"/{job}")).status_code == 200 for job in held * 3)
+    until(lambda: all(httpx.get(path(ray, f"/{job}")).json()["status"] == "done" for job in held))
+    assert all(httpx.delete(path(ray, f"/{job}")).status_code == 204 for job in held)
+    gone = httpx.get(path(ray, f"/{held[0]}"))
+    assert (gone.status_code, gone.json()["code"]) == (404, "unknown_job")
+    other = httpx.get(path(ray, f"/elsewhere-{'0' * 32}"))
+    assert (other.status_code, other.json()["code"]) == (404, "other_replica")
+
+
+class Upload:
+    """A video whose last bytes are still to come."""
+
+    def __init__(self, server: ServerProcess, video: bytes) -> None:
+        self._rest = video[-100:]
+        self._connection = http.client.HTTPConnection(httpx.URL(server.url).netloc.decode())
+        self._connection.connect()
+        self._connection.putrequest("POST", "/v1/detections")
+        self._connection.putheader("Content-Type", "video/mp4")
+        self._connection.putheader("Content-Length", str(len(video)))
+        self._connection.endheaders(video[:-100])
+
+    def refused(self, seconds: float) -> bool:
+        """Whether an answer comes before the last bytes are sent."""
+        self._connection.sock.settimeout(seconds)
+        try:
+            return bool(self._connection.sock.recv(1, 2))  # MSG_PEEK
+        except TimeoutError:
+            return False
+        finally:
+            self._connection.sock.settimeout(60)
+
+    def finish(self) -> None:
+        """Send the rest."""
+        self._connection.send(self._rest)
+
+    def answer(self) -> tuple[int, dict[str, Any]]:
+        """Status and document."""
+        response = self._connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def close(self) -> None:
+        """Go away."""
+        self._connection.close()
+
+
+def fill(server: ServerProcess, video: bytes, places: int, held: ExitStack) -> list[Upload]:
+    """Uploads that hold all places."""
+    uploads: list[Upload] = []
+    deadline = time.monotonic() + 60
+    while len(uploads) < places:
+        assert time.monotonic() < deadline
+        upload = Upload(server, video)
+        if upload.refused(1.0):
+            upload.close()
+        else:
+            held.callback(upload.close)
+            uploads.append(upload)
+    return uploads
+
+
+def test_overload_is_refused_in_the_same_words(
+    ray: ServerProcess, plain: ServerProcess, video: bytes
+) -> None:
+    told = []
+    for server, places in ((ray, REPLICAS * PLACES), (plain, PLACES)):
+        with ExitStack() as held:
+            uploads = fill(server, video, places, held)
+            answers = [httpx.post(path(server), content=video, headers=MP4) for _ in range(4)]
+            assert all(1 <= int(answer.headers["retry-after"]) <= 60 for answer in answers)
+            told.append([said(answer)[:2] for answer in answers])
+            for upload in uploads:
+                upload.finish()
+            assert [upload.answer()[0] for upload in uploads] == [200] * places
+    assert told[0] == told[1]
+    status, document = told[0][0]
+    assert (status, document["code"]) == (429, "busy")
+
+
+def test_clients_that_leave_free_their_places(ray: ServerProcess, video: bytes) -> None:
+    with ExitStack() as held:
+        fill(ray, video, REPLICAS * PLACES, held)
+        assert httpx.post(path(ray), content=video, headers=MP4).status_code == 429
+    until(lambda: by_status(ray, video) == 200, 20)
+
+
+def by_status(server: ServerProcess, video: bytes) -> int:
+    return httpx.post(path(server), content=video, headers=MP4, timeout=60).status_code
+
+
+def test_nothing_of_an_upload_is_on_a_disk_or_in_the_object_store(
+    ray: ServerProcess, video: bytes
+) -> None:
+    canary = secrets.token_bytes(32)
+    padding = canary * (20_000_000 // len(canary))
+    marked = media.padded(video, len(video) + 8)[:-8]
+    marked += (len(padding) + 8).to_bytes(4, "big") + b"free" + padding
+    with ray.watched() as trace:
+        for way in WAYS:
+            assert len(way(path(ray), marked)["faces"]) == 6
+    print(trace)
+    assert trace.written < 64 * 1024
+    assert not trace.files
+    assert not trace.opened
+    assert canary not in clusters.object_store(ray)
+    session = clusters.place(ray)[1]
+    files = [each for each in session.rglob("*") if each.is_file()]
+    assert len(files) > 10
+    assert not [each for each in files if canary in each.read_bytes()]
+
+
+def test_the_check_sees_what_is_in_the_object_store(ray: ServerProcess) -> None:
+    canary = secrets.token_bytes(32)
+    put = (
+        "import ray, sys; ray.init(sys.argv[1], log_to_driver=False); "
+        "ray.put(bytes.fromhex(sys.argv[2]) * 100_000)"
+    )
+    address, _ = clusters.place(ray)
+    clusters.inside(["-c", put, address, canary.hex()], clusters.home(ray))
+    assert canary in clusters.object_store(ray)
+
+
+def test_no_replica_and_no_proxy_leaves_a_core_dump(ray: ServerProcess) -> None:
+    pids = [
+        *clusters.decoders(ray),
+        *clusters.networks(ray),
+        *clusters.named(ray, "ray::ProxyActor"),
+    ]
+    assert len(pids) == REPLICAS + 2
+    for pid in pids:
+        lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        (line,) = [line for line in lines if line.startswith("Max core file size")]
+        assert line.split()[4:6] == ["1", "1"]
+
+
+def test_metrics_of_all_replicas_are_collected_by_ray(ray: ServerProcess, video: bytes) -> None:
+    by_bytes(path(ray), video)
+    (file,) = clusters.place(ray)[1].glob("metrics_export_port_*")
+    address = f"http://127.0.0.1:{file.read_text().strip()}/metrics"
+    wanted = {
+        "ray_deepfake_verdicts_total": "verdict",
+        "ray_deepfake_score_bucket": "le",
+        "ray_deepfake_clips_total": "model",
+        "ray_deepfake_model_info": "provider",
+        "ray_http_requests_total": "route",
+    }
+
+    def there() -> bool:
+        lines = httpx.get(address).text.splitlines()
+        return all(
+            any(line.startswith(name + "{") and f'{label}="' in line for line in lines)
+            for name, label in wanted.items()
+        )
+
+    until(there, 30)
+    assert httpx.get(f"{ray.url}/metrics").status_code == 404
+
+
+def test_a_killed_replica_takes_its_own_requests_alone(ray: ServerProcess, video: bytes) -> None:
+    with ExitStack() as held:
+        uploads = fill(ray, video, REPLICAS * PLACES, held)
+        victim = clusters.decoders(ray)[0]
+        os.kill(victim, signal.SIGKILL)
+        lost = [upload for upload in uploads if upload.refused(10.0)]
+        kept = [upload for upload in uploads if upload not in lost]
+        assert len(lost) == PLACES
+        for upload in lost:
+            status, document = upload.answer()
+            assert (status, document["code"]) == (500, "worker_lost")
+        for upload in kept:
+            upload.finish()
+        assert [upload.answer()[0] for upload in kept] == [200] * PLACES
+    assert by_status(ray, video) == 200
+    until(lambda: len(clusters.decoders(ray)) == REPLICAS)
+    with ExitStack() as held:
+        for upload in (uploads := fill(ray, video, REPLICAS * PLACES, held)):
+            upload.finish()
+        assert [upload.answer()[0] for upload in uploads] == [200] * len(uploads)
+
+
+def test_killed_networks_take_nothing_with_them(ray: ServerProcess, video: bytes) -> None:
+    expected = without(by_bytes(path(ray), video), "timing")
+    job = httpx.post(path(ray), content=video, headers=MP4 | {"Prefer": "respond-async"})
+    (victim,) = clusters.networks(ray)
+    os.kill(victim, signal.SIGKILL)
+    assert without(by_bytes(path(ray), video), "timing") == expected
+    until(lambda: httpx.get(path(ray, f"/{job.json()['id']}")).json()["status"] == "done")
+    assert without(as_job(path(ray), video), "timing") == expected
