@@ -67,12 +67,14 @@ class Arguments(BaseModel):
 
     def settings(self, replica: str = "") -> Settings:
         """Those of this process: of its environment, and of the arguments where they say something;
-        ``replica`` names its jobs."""
+        ``replica`` names its jobs. Raises ``ValueError`` for what no cluster may have."""
         given = self.model_dump(include=set(_GROUPS), exclude_unset=True)
         if self.gpus:
             # No processor stands in for a GPU that is not there, unless that is allowed.
             given.setdefault("model", {}).setdefault("device", "cuda")
         settings = Settings(**given)
+        if settings.fetch.loopback:
+            raise ValueError("DEEPFAKE_FETCH__LOOPBACK is for tests, and not on a cluster")
         jobs = settings.jobs.model_copy(update={"replica": replica})
         # Of several replicas a scraper would get any one's: Ray collects them.
         return settings.model_copy(update={"jobs": jobs, "metrics": False})

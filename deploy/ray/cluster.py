@@ -25,7 +25,6 @@ SYSTEM_CONFIG: Mapping[str, bool | int] = {
 ENVIRONMENT: Mapping[str, str] = {
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deploy.ray.proxy.middlewares",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_SERVE_LOG_TO_STDERR": "0",
 }
 """Variables of every Ray process, set before ``ray start``."""
 
@@ -45,9 +44,9 @@ def require_private() -> None:
                 "uploads would enter Ray's object store: start the head node with "
                 f"--system-config='{json.dumps(dict(SYSTEM_CONFIG))}'"
             )
-    for name in ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",):
-        if os.environ.get(name) != ENVIRONMENT[name]:
-            raise NotPrivate(f"start every node with {name}={ENVIRONMENT[name]}")
+    for name, text in ENVIRONMENT.items():
+        if os.environ.get(name) != text:
+            raise NotPrivate(f"start every node with {name}={text}")
 
 
 def main() -> None:

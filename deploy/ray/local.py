@@ -58,7 +58,10 @@ def serve(given: argparse.Namespace, folder: Path) -> None:
         _system_config=dict(SYSTEM_CONFIG),
     )
     try:
-        ray_serve.start(http_options={"host": given.host, "port": given.port})
+        ray_serve.start(
+            http_options={"host": given.host, "port": given.port},
+            logging_config={"encoding": "JSON", "enable_access_log": False},
+        )
         ray_serve.run(build(chosen), name="deepfake", route_prefix="/")
         address = context.address_info["address"]
         print(f"Ray: {address} {context.address_info['session_dir']}", file=sys.stderr)  # noqa: T201

@@ -92,6 +92,12 @@ def test_arguments_go_before_the_environment_and_leave_the_rest_of_it(
     assert "s" * 32 not in given.model_dump_json()
 
 
+def test_origins_of_this_machine_are_never_fetched_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPFAKE_FETCH__LOOPBACK", "true")
+    with pytest.raises(ValueError, match="LOOPBACK"):
+        Arguments().settings()
+
+
 def test_a_gpu_that_is_asked_for_is_demanded() -> None:
     assert Arguments(gpus=1).settings().model.device == "cuda"
     assert Arguments().settings().model.device == "auto"

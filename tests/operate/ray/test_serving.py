@@ -185,6 +185,7 @@ def test_jobs_are_found_whichever_replica_holds_them(ray: ServerProcess, video: 
     assert (gone.status_code, gone.json()["code"]) == (404, "unknown_job")
     other = httpx.get(path(ray, f"/elsewhere-{'0' * 32}"))
     assert (other.status_code, other.json()["code"]) == (404, "other_replica")
+    assert not written(ray, held[0].encode()), "who knows an id can read the report"
 
 
 class Upload:
@@ -282,10 +283,14 @@ def test_nothing_of_an_upload_is_on_a_disk_or_in_the_object_store(
     assert not trace.files
     assert not trace.opened
     assert canary not in clusters.object_store(ray)
-    session = clusters.place(ray)[1]
-    files = [each for each in session.rglob("*") if each.is_file()]
+    assert not written(ray, canary)
+
+
+def written(server: ServerProcess, words: bytes) -> list[Path]:
+    """Files of a cluster's session, such as logs, that hold this."""
+    files = [each for each in clusters.place(server)[1].rglob("*") if each.is_file()]
     assert len(files) > 10
-    assert not [each for each in files if canary in each.read_bytes()]
+    return [each for each in files if words in each.read_bytes()]
 
 
 def test_the_check_sees_what_is_in_the_object_store(ray: ServerProcess) -> None:
