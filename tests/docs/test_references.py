@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from service.app import create_app
 from service.errors import ServiceError
 from service.settings import Settings
+from tests.api.fakes import FakeEngine
 from tests.docs.pages import REPOSITORY, anchors, documented, links, pages
 from tests.docs.test_blocks import assert_test
 
@@ -81,6 +84,23 @@ def test_codes_have_the_status_that_is_told(page: Path) -> None:
         assert known.get(code) == int(status), code
     for status, code in re.findall(r"\b([45]\d\d) `([a-z_]+)`", text):
         assert known.get(code) == int(status), code
+
+
+@cache
+def routes() -> set[str]:
+    """Paths of the API, and others that it answers at, ``*`` for what is named in a request."""
+    schema = create_app(Settings(), FakeEngine()).openapi()
+    return {re.sub(r"{\w+}", "*", path) for path in schema["paths"]} | {"/docs", "/openapi.json"}
+
+
+@pytest.mark.parametrize("page", documented(), ids=shown)
+def test_paths_are_answered_at(page: Path) -> None:
+    for path in re.findall(
+        r"`(?:(?:DELETE|GET|POST) )?(/(?:v1|v2|docs|health|metrics|openapi|problems)\b[^`?]*)`",
+        page.read_text(),
+    ):
+        plain = re.sub(r"{\w+}|<\w+>-\.\.\.", "*", path)
+        assert any(f"{route}/".startswith(f"{plain}/") for route in routes()), path
 
 
 def test_a_page_is_read_as_it_is_shown(tmp_path: Path) -> None:
