@@ -44,14 +44,14 @@ def words_of(shell: str) -> Iterator[list[str]]:
 def check(words: list[str]) -> None:
     """Raise ``AssertionError`` where a command of this project does not exist or its options do
     not; of other programs nothing is known."""
-    program = words[0].removeprefix(".venv/bin/")
+    program = re.sub(r"^\.venv[\w-]*/bin/", "", words[0])
     if program in PROGRAMS:
         _parse(program, words[1:])
     elif program.startswith("scripts/"):
         assert (REPOSITORY / program).is_file(), f"there is no {program}"
     elif program in ("python", "python3") and words[1:2] == ["-m"]:
         module = words[2].replace(".", "/")
-        own = module.startswith(("benchmarks", "tests", "service", "model_export"))
+        own = module.startswith(("benchmarks", "deploy", "tests", "service", "model_export"))
         files = (REPOSITORY / f"{module}.py", REPOSITORY / module / "__main__.py")
         assert not own or any(file.is_file() for file in files), f"there is no {words[2]}"
     elif program == "pip":
