@@ -27,9 +27,9 @@ from service.api.stream import EventStream
 from service.engine import DetectionOptions, Engine, Event, Finished, Readiness
 from service.jobs import Job, Jobs
 from service.metrics import Metrics
-from service.receipt import Signer, require_kept, signed
 from service.report import Report, Timing
 from service.settings import Settings
+from service.signing import Signer, require_kept, signed
 from service.sources.source import Source
 from service.tracing import Stage
 from service.work import Work

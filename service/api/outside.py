@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from service.errors import MalformedRequest
-from service.receipt import Signer
 from service.settings import Settings
+from service.signing import Signer
 from service.sources.remote import Fetcher
 from service.webhook import Webhooks
 

@@ -13,7 +13,8 @@ from service.errors import ModelError
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.receipt import Receipt, Signer
+    from service.receipt import Receipt
+    from service.signing import Signer
 
 
 def receipt_key(
@@ -69,7 +70,7 @@ def read_signer(settings: Settings) -> Signer:
     Raises:
         typer.Exit: with status 2 where there is none or it cannot be used, once that was printed.
     """
-    from service.receipt import Signer
+    from service.signing import Signer
 
     if settings.receipt.key is None:
         errors.print("[red]No key[/red]: set DEEPFAKE_RECEIPT__KEY")

@@ -21,7 +21,7 @@ from service.sources.file import read_file
 from service.sources.source import Memory, Source
 
 if TYPE_CHECKING:
-    from service.receipt import Signer
+    from service.signing import Signer
 
 
 def score(
@@ -96,7 +96,7 @@ async def _score(
     async with started_engine(settings) as engine, opening as media:
         if signer is None:
             return await report_on(media, engine, options)
-        from service.receipt import require_kept, signed
+        from service.signing import require_kept, signed
 
         require_kept(media)
         return await signed(await report_on(media, engine, options), media, options, signer)

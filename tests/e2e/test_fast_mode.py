@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from service.engine import DetectionOptions, Finished
 from service.local_engine import LocalEngine
-from service.receipt import Signer
 from service.report import ModelInfo, Report
 from service.session import Runtime
 from service.settings import ModelSettings, Settings
+from service.signing import Signer
 from service.sources.source import Memory
 from tests import media
 from tests.onnx_models import CONTRACT, brightness_model

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from service import __version__
 from service.engine import DetectionOptions
-from service.receipt import LARGEST, Receipt, Signer
+from service.receipt import LARGEST, Receipt
 from service.report import Report
+from service.signing import Signer
 from tests import media
 from tests.onnx_models import brightness_model
 from tests.origin.running import RunningSite, running_site

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from service.api.examples import REPORT
 from service.engine import DetectionOptions
 from service.errors import ModelError, OverLimits
-from service.receipt import Receipt, Signer, describe, new_key, public_text, signed, verify
+from service.receipt import Receipt, describe, new_key, public_text, verify
 from service.report import Report
+from service.signing import Signer, signed
 from service.sources.source import Memory
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
