@@ -118,8 +118,12 @@ def under_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
 def replace_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write arrays and ``state`` (as JSON) as one file, whole or not at all. Raises ``OSError``."""
     with replacing(path) as part:
+        part.touch()
+        readable = part.stat().st_mode
         try:
             save_file(dict(tensors), part, {_STATE: json.dumps(state)})
+            # It lets nobody but their owner read what it writes.
+            part.chmod(readable)
         except SafetensorError as error:
             raise OSError(str(error)) from error
 

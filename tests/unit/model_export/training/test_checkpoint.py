@@ -32,6 +32,12 @@ def test_arrays_and_text_come_back(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
+def test_whoever_may_read_other_files_may_read_weights(tmp_path: Path) -> None:
+    replace_tensors(tmp_path / "weights", {"a": torch.zeros(1)}, {})
+    (tmp_path / "other").touch()
+    assert (tmp_path / "weights").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_an_optimiser_goes_on_as_it_would_have() -> None:
     def step(parameter: torch.nn.Parameter, optimiser: torch.optim.Optimizer) -> None:
         parameter.grad = parameter.detach().sin()
