@@ -20,9 +20,9 @@ FILE = REPOSITORY / "docker-compose.yml"
 Config = dict[str, Any]
 
 
-def config(text: str, *options: str) -> Config:
-    """The file as compose understands it."""
-    command = ["docker-compose", "--file", "-", "--project-directory", REPOSITORY, *options]
+def config(text: str, *options: str, folder: Path = REPOSITORY) -> Config:
+    """The file as compose understands it in a folder."""
+    command = ["docker-compose", "--file", "-", "--project-directory", folder, *options]
     answer = tool(*command, "config", "--format", "json", text=text)
     assert answer.returncode == 0, answer.stderr
     found: Config = json.loads(answer.stdout)
@@ -133,3 +133,14 @@ def test_what_is_mounted_is_there(gpu: Config) -> None:
         "deploy/grafana/dashboards",
     }
     assert all(each.exists() for each in sources)
+
+
+def test_settings_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    entry = '["alice:' + "0" * 64 + '"]'
+    (tmp_path / "deploy" / "service.env").write_text(f"DEEPFAKE_AUTH__KEYS={entry}\n")
+    found = config(FILE.read_text(), "--profile", "cpu", folder=tmp_path)
+    assert found["services"]["service-cpu"]["environment"] == {"DEEPFAKE_AUTH__KEYS": entry}
+    (tmp_path / "deploy" / "service.env").unlink()
+    found = config(FILE.read_text(), "--profile", "cpu", folder=tmp_path)
+    assert not found["services"]["service-cpu"].get("environment")
