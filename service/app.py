@@ -67,6 +67,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
     ``app.state`` holds its ``lifecycle`` and its ``metrics``.
     """
     metrics = metrics or Metrics()
+    metrics.errors(problems.kinds())
     admission = Admission(settings.limits, settings.auth, metrics.shed)
     held = Jobs(settings.jobs, metrics.shed)
     lifecycle = Lifecycle(engine, admission, held, metrics)

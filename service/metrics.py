@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import get_args
 
 from service.engine import ServedModel
@@ -143,6 +143,11 @@ class Metrics:
                 self._verdicts.add(told.name, told.version, verdict, by=0)
             for verdict in _ABSTAINED:
                 self._abstained.add(told.name, told.version, verdict, by=0)
+
+    def errors(self, codes: Iterable[str]) -> None:
+        """Callers can be told of these: what is counted of each begins with 0."""
+        for code in codes:
+            self._problems.add(code, by=0)
 
     def version(self, version: str) -> None:
         """Show the service's own."""
