@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from service.sources import addresses
 from tests.operate.kubernetes.charts import CHART, VALUES, Case, Rendered, Values, render
 from tests.operate.kubernetes.mutations import MISTAKEN, WEAKENED, Mutation
 from tests.operate.kubernetes.weaknesses import weaknesses
-from tests.operate.tools import needs_tools
+from tests.operate.tools import REPOSITORY, needs_tools
 
 pytestmark = needs_tools
 
@@ -180,6 +179,7 @@ def test_a_scaled_deployment_does_not_say_how_many(rendered: dict[str, Rendered]
         'sum(deepfake_requests_waiting{job="deepfake", namespace="media", '
         'service="deepfake-deepfake-detection"})'
     )
+    assert "deepfake_requests_waiting" in (REPOSITORY / "docs" / "metrics.md").read_text()
     (endpoint,) = rendered["scaled by waiting videos"].one("ServiceMonitor")["spec"]["endpoints"]
     assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "deepfake"}]
 
@@ -248,7 +248,7 @@ def test_the_notes_warn(rendered: dict[str, Rendered]) -> None:
 
 
 def test_the_guide_tells_every_value() -> None:
-    guide = (CHART.parents[2] / "docs" / "kubernetes.md").read_text()
+    guide = (REPOSITORY / "docs" / "kubernetes.md").read_text()
     for name in paths(yaml.safe_load((CHART / "values.yaml").read_text())):
         group = name.rpartition(".")[0]
         assert f"`{name}`" in guide or f"`{group}.*`" in guide, name
@@ -265,5 +265,5 @@ def paths(values: Values, before: str = "") -> list[str]:
 def test_it_is_of_the_version_of_the_service() -> None:
     from service import __version__
 
-    chart = yaml.safe_load((Path(CHART) / "Chart.yaml").read_text())
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == __version__
