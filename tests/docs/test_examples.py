@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -143,20 +143,17 @@ def turned_away_at_first(server: ServerProcess) -> Iterator[None]:
         b"POST /v1/detections HTTP/1.1\r\nHost: a\r\nContent-Type: video/mp4\r\n"
         b"Content-Length: 100000\r\n\r\n"
     )
+    wait_for(lambda: held(server) == 0)
     before = refused(server)
     with ExitStack() as stack:
         for _ in range(TOGETHER):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             slow.sendall(head)
-        deadline = time.monotonic() + 20
-        while gauge(server, "deepfake_videos_held ") < TOGETHER:
-            assert time.monotonic() < deadline, "the places are not taken"
-            time.sleep(0.02)
+        wait_for(lambda: held(server) == TOGETHER)
 
         def make_room() -> None:
-            while refused(server) == before and time.monotonic() < deadline:
-                time.sleep(0.02)
-            stack.close()
+            with stack:
+                wait_for(lambda: refused(server) > before)
 
         waiting = threading.Thread(target=make_room)
         waiting.start()
@@ -165,11 +162,22 @@ def turned_away_at_first(server: ServerProcess) -> Iterator[None]:
     assert refused(server) > before, "it was never turned away"
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def held(server: ServerProcess) -> float:
+    return value(server, "deepfake_videos_held ")
+
+
 def refused(server: ServerProcess) -> float:
-    return gauge(server, 'deepfake_shed_total{reason="caller_concurrency"} ')
+    return value(server, 'deepfake_shed_total{reason="caller_concurrency"} ')
 
 
-def gauge(server: ServerProcess, name: str) -> float:
+def value(server: ServerProcess, name: str) -> float:
     """A value of the service's metrics; 0 where it has none yet."""
     for line in httpx.get(f"{server.url}/metrics").text.splitlines():
         if line.startswith(name):
