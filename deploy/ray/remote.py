@@ -20,6 +20,8 @@ from service.settings import ModelSettings
 _TRIES = 3
 """Replicas that may die under one batch."""
 _RETRY_AFTER = 5.0
+_PATIENCE = 120.0
+"""Seconds for a batch: replicas that died must be started and have loaded by then."""
 
 
 class RemoteNetworks:
@@ -51,8 +53,9 @@ class RemoteNetwork:
         """See ``Scorer``. A replica that dies is replaced by another, which scores the same. Raises
         ``Busy`` where too many batches wait and ``NotReady`` where none can score."""
         for _ in range(_TRIES):
+            response = self._handle.score.remote(self._sha256, clips, cam)
             try:
-                return _scores(self._handle.score.remote(self._sha256, clips, cam).result())
+                return _scores(response.result(timeout_s=_PATIENCE))
             except RayActorError:
                 continue
             except BackPressureError as error:
@@ -61,6 +64,9 @@ class RemoteNetwork:
                     retry_after=error.retry_after_s or _RETRY_AFTER,
                 ) from None
             except DeploymentUnavailableError:
+                break
+            except TimeoutError:
+                response.cancel()
                 break
         raise NotReady("no network can be reached", retry_after=_RETRY_AFTER)
 

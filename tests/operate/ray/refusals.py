@@ -28,6 +28,7 @@ OUTCOMES: dict[str, list[Answer | Exception]] = {
     "too many wait": [BackPressureError(3, 2)],
     "too many wait, by their own words": [BackPressureError(3, 2, 503, 12.0)],
     "none there": [DeploymentUnavailableError(DeploymentID("Networks", "deepfake"))],
+    "none answers": [TimeoutError()],
     "other networks there": [Answer(None, "unknown")],
     "no memory": [Answer(None, "memory")],
     "cannot score": [Answer(None, "failed")],
@@ -43,7 +44,10 @@ class Handle:
     def remote(self, *given: Any) -> Handle:
         return self
 
-    def result(self) -> Answer:
+    def cancel(self) -> None:
+        pass
+
+    def result(self, *, timeout_s: float) -> Answer:
         outcome = self._outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome

@@ -19,6 +19,7 @@ def test_every_way_to_fail_has_a_code_and_a_time_to_try_again() -> None:
         "too many wait": [429, "busy", 5.0],
         "too many wait, by their own words": [429, "busy", 12.0],
         "none there": [503, "not_ready", 5.0],
+        "none answers": [503, "not_ready", 5.0],
         "other networks there": [503, "not_ready", 5.0],
         # The service tries again with half as many.
         "no memory": ["MemoryError"],
