@@ -78,3 +78,24 @@ def test_the_page_names_what_is_recorded() -> None:
         re.sub(r"(?<=rate)\d+[mhd]$", "5m", each["record"]) for each in rules("recording.yml")
     }
     assert set(re.findall(r"`((?:job|instance|model):\w+:\w+)`", page)) == recorded
+
+
+def test_what_ray_calls_them_is_put_right(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "monitoring.md").read_text()
+    example = re.search(
+        r"^```yaml\n(metric_relabel_configs:.+?)^```", page, re.MULTILINE | re.DOTALL
+    )
+    assert example is not None
+    job = {"job_name": "deepfake", **yaml.safe_load(example[1])}
+    config = tmp_path / "prometheus.yml"
+    config.write_text(yaml.safe_dump({"scrape_configs": [job]}))
+    done = promtool("check", "config", config)
+    assert done.returncode == 0, done.stdout
+    (rule,) = job["metric_relabel_configs"]
+    for name, right in (
+        ("ray_deepfake_ready", "deepfake_ready"),
+        ("ray_http_requests_total", "http_requests_total"),
+        ("ray_tasks", None),
+    ):
+        match = re.fullmatch(rule["regex"], name)
+        assert (match.expand(rule["replacement"].replace("$", "\\")) if match else None) == right
