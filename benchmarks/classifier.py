@@ -1,15 +1,15 @@
 """The classifier against the other ways of running the same network with the same weights.
 
     python -m benchmarks.classifier [--network full] [--batches 1 2 4 8] [--rounds 3]
-        [--device cpu] [--keep FOLDER] [--int8 FILE]
+        [--device cpu] [--keep FOLDER] [--fast]
 
 ``full`` is the released CLRNet at 240 pixels with random weights, ``box`` the model in the box.
 Each way has a process of its own and scores the same clips in turn: the authors' graph in Keras,
 PyTorch as it is and compiled, what ``torch.onnx.export`` makes of it in ONNX Runtime, and this
-project's export in the service's classifier, on either of its runtimes; a model in int8 too where
-a file is given. Clips a second are medians by the clock; ratios are of
-the same round; GFLOP/s counts the operations that the network needs, whatever a way does, and its
-share is of the largest product of float32 matrices measured in the same rounds.
+project's export in the service's classifier, on either of its runtimes; with ``--fast`` in int8
+and in bfloat16 too. Clips a second are medians by the clock; ratios are of the same round; GFLOP/s
+counts the operations that the network needs, whatever a way does, and its share is of the largest
+product of float32 matrices measured in the same rounds.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--keep", type=Path, help="folder for the models, to be used again")
-    parser.add_argument("--int8", type=Path, help="quantised model of the same size")
+    parser.add_argument("--fast", action="store_true", help="int8 and bfloat16 too")
     parser.add_argument("--without", nargs="+", default=[], metavar="WAY", help="leave ways out")
 
 
@@ -67,6 +67,10 @@ def measure(given: argparse.Namespace) -> list[Section]:
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        if given.fast:
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.int8_networks", folder], cwd=ROOT, check=True
+            )
         with loaded(given, folder) as ways:
             return [table(given, json.loads((folder / "network.json").read_text()), ways)]
 
@@ -77,10 +81,14 @@ def loaded(given: argparse.Namespace, folder: Path) -> Iterator[Loaded]:
     network = json.loads((folder / "network.json").read_text())
 
     def start(
-        module: str, path: Path | str, python: Path | None = None, runtime: str = "onnxruntime"
+        module: str,
+        path: Path | str,
+        python: Path | None = None,
+        runtime: str = "onnxruntime",
+        arithmetic: str = "float32",
     ) -> Worker:
         size = (network["frames"], network["side"])
-        task = Task(str(path), *size, given.threads, given.device, runtime)
+        task = Task(str(path), *size, given.threads, given.device, runtime, arithmetic)
         return Worker(f"benchmarks.ways.{module}", task, python)
 
     starts: dict[str, Callable[[], Worker]] = {
@@ -93,10 +101,13 @@ def loaded(given: argparse.Namespace, folder: Path) -> Iterator[Loaded]:
         "NumPy matrices": partial(start, "matrix", "numpy"),
         "torch matrices": partial(start, "matrix", "torch"),
     }
-    if given.int8:
-        file = given.int8.resolve()
-        starts["int8"] = partial(start, "ours", file)
-        starts["int8, OpenVINO"] = partial(start, "ours", file, runtime="openvino")
+    if given.fast:
+        plain, short = folder / "plain.onnx", folder / "int8.onnx"
+        starts["int8"] = partial(start, "ours", short)
+        starts["int8, OpenVINO"] = partial(start, "ours", short, runtime="openvino")
+        starts["bfloat16, OpenVINO"] = partial(
+            start, "ours", plain, runtime="openvino", arithmetic="bfloat16"
+        )
     with running(
         {name: begin for name, begin in starts.items() if name not in given.without}
     ) as ways:

@@ -218,6 +218,18 @@ def write_ours(plain: Plain, path: Path, network: Network) -> None:
     export(plain.model, path, contract, scaling=plain.scaling)
 
 
+def write_plain(folder: Path) -> Path:
+    """``plain.onnx``: this project's export as convolutions alone, made where it is missing."""
+    path = folder / "plain.onnx"
+    if not up_to_date(path):
+        graph = onnx.load(folder / "ours.onnx")
+        contract = ModelContract.parse({each.key: each.value for each in graph.metadata_props})
+        del graph
+        network = load(folder)
+        export(network.model, path, contract, scaling=network.scaling, plain=True)
+    return path
+
+
 def up_to_date(path: Path) -> bool:
     """Whether a file is there and no older than the code that would write it."""
     sources = Path(model_export.__file__).parent.rglob("*.py")

@@ -46,6 +46,8 @@ class Task:
     """``cpu`` or ``cuda``."""
     runtime: str = "onnxruntime"
     """Where the way leaves a choice: that or another of ``service.runtime``'s."""
+    arithmetic: str = "float32"
+    """Likewise."""
     variant: str = ""
     """Where a way's module says that it has some."""
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.worker import Task, Way
 from service.classifier.classifier import load_classifier
+from service.session import Arithmetic
 
 
 def load(task: Task) -> Way:
@@ -25,6 +26,7 @@ def load(task: Task) -> Way:
         device=cast(Literal["cpu", "cuda"], task.device),
         threads=task.threads,
         runtime=cast(Literal["onnxruntime", "openvino"], task.runtime),
+        arithmetic=cast(Arithmetic, task.arithmetic),
     )
 
     def score(clips: NDArray[np.uint8]) -> NDArray[np.float32]:
