@@ -37,7 +37,7 @@ class Load:
     async def run(self) -> None:
         """Everything once, and twice what has no 0 to begin with."""
         async with httpx.AsyncClient(base_url=self.server.url, timeout=60) as client:
-            faces, long = media.group_video(10), media.group_video(50)
+            faces, long = media.group_video(10), media.group_video(25)
             self.site.put(faces)
             await self._answered(client, faces)
             await self._refused(client, long)
@@ -87,15 +87,19 @@ class Load:
 
     async def _without_nursery(self, client: httpx.AsyncClient, faces: bytes) -> None:
         """What starts the readers dies, and is made anew for who comes next."""
-        (nursery,) = (pid for pid in children_of(self.server.pid) if state_of(pid) != "Z")
-        os.kill(nursery, signal.SIGKILL)
+        await until(lambda: len(self._nurseries()) == 1)
+        os.kill(self._nurseries()[0], signal.SIGKILL)
         await _in_the_end(
             lambda: client.post("/v1/detections", content=faces, headers=OCTETS), status=200
         )
 
+    def _nurseries(self) -> list[int]:
+        """One, but for the moment in which another takes its place."""
+        return [pid for pid in children_of(self.server.pid) if state_of(pid) != "Z"]
+
     def _readers(self) -> list[int]:
-        nurseries = [pid for pid in children_of(self.server.pid) if state_of(pid) != "Z"]
-        return [pid for each in nurseries for pid in children_of(each) if state_of(pid) != "Z"]
+        children = [pid for each in self._nurseries() for pid in children_of(each)]
+        return [pid for pid in children if state_of(pid) != "Z"]
 
 
 async def _in_the_end(ask: Callable[[], Awaitable[httpx.Response]], status: int) -> None:

@@ -56,6 +56,10 @@ class Prometheus:
     def __init__(self, url: str) -> None:
         self._client = httpx.Client(base_url=url, timeout=30)
 
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._client.close()
+
     def ready(self) -> bool:
         """Whether it answers."""
         with suppress(httpx.TransportError):
@@ -122,8 +126,8 @@ def running(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
     log = folder / "log"
     with log.open("w") as lines:
         process = subprocess.Popen(command, cwd=folder, stdout=lines, stderr=lines)
+    found = Prometheus(f"http://{address}")
     try:
-        found = Prometheus(f"http://{address}")
         deadline = time.monotonic() + 30
         while not found.ready():
             assert process.poll() is None, log.read_text()
@@ -131,5 +135,6 @@ def running(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
             time.sleep(0.1)
         yield found
     finally:
+        found.close()
         process.terminate()
         process.wait(30)

@@ -109,7 +109,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             remember(folder, server.url)
             address = server.url.removeprefix("http://")
             with running(folder, {"deepfake": address, "dcgm": gpus}) as prometheus:
-                prometheus.wait('count_over_time(up{job="deepfake"}[1m]) > 2')
+                prometheus.wait('count_over_time(up{job="deepfake"}[1m]) > 1')
                 prometheus.wait("model:deepfake_score:median1w")
                 start = time.time()
                 asyncio.run(Load(server, site, called).run())
