@@ -33,10 +33,6 @@ from service.sources.remote import Fetcher
 
 _TRIES = 2
 """More, of a task whose machine or process is lost."""
-_OWN: dict[str, dict[str, Any]] = {
-    "local": {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-}
-"""Of a cluster that is started for this alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +140,7 @@ def main() -> int:
             done = {row.id for row in tally.rows}
             left = [item for item in items if item.id not in done]
             if left:
-                ray.init(given.address, log_to_driver=False, **_OWN.get(given.address, {}))
+                ray.init(given.address, log_to_driver=False)
                 work = Work(
                     manifest.parent.absolute(), given.sampling, given.concurrency, given.model
                 )

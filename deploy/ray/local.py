@@ -49,7 +49,6 @@ def serve(given: argparse.Namespace, folder: Path) -> None:
     chosen = Arguments.model_validate(free | named)
     context = ray.init(
         num_cpus=1,
-        _node_ip_address="127.0.0.1",
         object_store_memory=_STORE,
         include_dashboard=False,
         log_to_driver=False,

@@ -56,10 +56,11 @@ def inside(words: Sequence[str], environment: Mapping[str, str] | None = None) -
     ).stdout
 
 
-def home(server: ServerProcess) -> dict[str, str]:
-    """Where a cluster's token is: who asks it something needs that."""
+def token(server: ServerProcess) -> dict[str, str]:
+    """What lets a program ask something of a cluster: its token is in its home."""
     entries = Path(f"/proc/{server.pid}/environ").read_text().split("\0")
-    return {"HOME": dict(entry.split("=", 1) for entry in entries if entry)["HOME"]}
+    home = dict(entry.split("=", 1) for entry in entries if entry)["HOME"]
+    return {"HOME": home, "RAY_AUTH_MODE": "token"}
 
 
 def place(server: ServerProcess) -> tuple[str, Path]:
