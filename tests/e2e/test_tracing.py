@@ -140,6 +140,7 @@ def test_every_stage_of_a_request_belongs_to_the_callers_trace(
         assert span.start_time_unix_nano <= span.end_time_unix_nano <= request.end_time_unix_nano
     begins = [spans[name].start_time_unix_nano for name in ("receive", "queued", "extract")]
     assert begins == sorted(begins)
+    assert spans["queued"].end_time_unix_nano <= spans["extract"].start_time_unix_nano
     assert spans["extract"].start_time_unix_nano < spans["classify"].start_time_unix_nano
     assert spans["classify"].start_time_unix_nano < spans["extract"].end_time_unix_nano
     timing, coverage = response.json()["timing"], response.json()["coverage"]
@@ -175,6 +176,7 @@ def test_nothing_that_a_caller_sent_is_told(server: ServerProcess, collector: Co
     told = b"".join(collector.bodies)
     assert b"POST /v1/detections" in told
     assert SECRET.encode() not in told
+    assert b"url." not in told
     assert b"unmatched" in told
 
 
