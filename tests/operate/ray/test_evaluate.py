@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests import media
@@ -27,19 +28,17 @@ OPTIONS = ("--address", "local", "--tasks", "2", "--size", "2", "--cpus", "0")
 def scored(command: Sequence[str], folder: Path, *options: str) -> list[dict[str, Any]]:
     """Run an evaluation of ``videos.csv`` in a folder; its rows by id, without how long they
     took."""
-    variables = dict(os.environ) | {
-        "PYTHONPATH": str(REPOSITORY),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "TMPDIR": str(folder),
-        "HOME": str(folder),
-    }
-    subprocess.run(
-        [*command, "videos.csv", "--model", "brightness.onnx", *options],
-        cwd=folder,
-        env=variables,
-        check=True,
-        timeout=240,
-    )
+    variables = {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+    # Paths of Ray's sockets must be short, and its token is kept in a home.
+    with TemporaryDirectory(dir="/dev/shm") as short:
+        variables |= {"TMPDIR": short, "RAY_AUTH_MODE": "disabled"}
+        subprocess.run(
+            [*command, "videos.csv", "--model", "brightness.onnx", *options],
+            cwd=folder,
+            env=os.environ | variables,
+            check=True,
+            timeout=240,
+        )
     return rows(folder)
 
 
@@ -70,13 +69,10 @@ def test_rows_are_those_of_one_machine_and_work_goes_on_where_it_ended(tmp_path:
         (folder / "videos.csv").write_text("\n".join(lines))
     expected = scored(LOCALLY, here, "--sampling", "full")
     assert [row["status"] for row in expected] == ["ok", "no_face", "error", "ok"]
+    # One way goes on with what the other has begun.
+    begun = journal(here).read_text().splitlines(keepends=True)[:2]
+    journal(there).parent.mkdir()
+    journal(there).write_text("".join(begun))
     assert scored(BY_RAY, there, "--sampling", "full", *OPTIONS) == expected
-    text = journal(there).read_text()
-    kept = text.splitlines(keepends=True)[:2]
-    journal(there).write_text("".join(kept))
-    # The other way goes on with what this one has begun, and finds nothing to do after that.
-    assert scored(LOCALLY, there, "--sampling", "full") == expected
-    done = journal(there).read_text()
-    assert scored(BY_RAY, there, "--sampling", "full", *OPTIONS) == expected
-    assert journal(there).read_text() == done
+    assert journal(there).read_text().startswith("".join(begun))
     assert (there / "videos-evaluation" / "report.html").exists()
