@@ -21,10 +21,6 @@ from tests.unit.sandbox.processes import children_of, state_of, until
 OCTETS = {"Content-Type": "application/octet-stream"}
 LATER = OCTETS | {"Prefer": "respond-async"}
 
-_SCRAPED = 2.5
-"""Seconds in which Prometheus looks twice: what is counted for the first time has to stand for one
-look before it is counted again, or nobody sees that it moved."""
-
 
 @dataclass(frozen=True)
 class Load:
@@ -35,7 +31,7 @@ class Load:
     called: Receiver
 
     async def run(self) -> None:
-        """Everything once, and twice what has no 0 to begin with."""
+        """Everything once."""
         async with httpx.AsyncClient(base_url=self.server.url, timeout=60) as client:
             faces, long = media.group_video(10), media.group_video(25)
             self.site.put(faces)
@@ -43,8 +39,6 @@ class Load:
             await self._refused(client, long)
             await self._lost(client, long)
             await self._later(client, faces)
-            await asyncio.sleep(_SCRAPED)
-            await self._answered(client, faces)
             await self._reloaded()
             await self._without_nursery(client, faces)
 
