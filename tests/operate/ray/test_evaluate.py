@@ -22,7 +22,7 @@ LOCALLY = [sys.executable, "-m", "service", "evaluate"]
 BY_RAY = [str(PYTHON), "-m", "deploy.ray.evaluate"]
 """On a cluster of its own."""
 
-OPTIONS = ("--address", "local", "--tasks", "2", "--size", "2", "--cpus", "0")
+OPTIONS = ("--address", "local", "--tasks", "1", "--size", "2", "--cpus", "0")
 
 
 def scored(command: Sequence[str], folder: Path, *options: str) -> list[dict[str, Any]]:
