@@ -16,7 +16,7 @@ RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-di
 
 # Without pip, and with byte code that does not depend on when it was made: nobody can write it later.
 FROM ${BASE} AS environment-cpu
-ARG EXTRA
+ARG EXTRA=""
 COPY requirements /requirements
 RUN python -m venv --without-pip /opt/venv \
     && for each in cpu ${EXTRA}; do \
@@ -45,7 +45,7 @@ FROM runtime AS cpu
 COPY --from=environment-cpu /opt/venv /opt/venv
 
 FROM ${BASE} AS environment-gpu
-ARG EXTRA
+ARG EXTRA=""
 COPY requirements /requirements
 RUN python -m venv --without-pip /opt/venv \
     && for each in gpu ${EXTRA}; do \

@@ -105,7 +105,7 @@ def main() -> None:
     if "pod" in what:
         print(json.dumps(in_a_pod(), indent=2))
     if "again" in what:
-        build("cpu", image, f"{IMAGE}:again", "--no-cache")
+        print(f"again: built in {build('cpu', image, f'{IMAGE}:again', '--no-cache'):.0f} s")
         first, second = contents(IMAGE), contents(f"{IMAGE}:again")
         differing = sorted(file for file in first | second if first.get(file) != second.get(file))
         print(f"again: {len(differing)} of {len(first)} files differ", *differing[:20], sep="\n")

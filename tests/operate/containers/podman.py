@@ -15,7 +15,9 @@ from tests.operate.tools import REPOSITORY
 
 KEPT = Path("/var/tmp/deepfake-build")
 STAND_IN = "localhost/python-stand-in"
+# Limits are named again: one on the command line puts all of _SETTINGS aside.
 CONFINED = (
+    *("--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096"),
     *("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--network=none"),
     *("--security-opt=no-new-privileges", "--memory=4g", "--pids-limit=256", "--ulimit=core=1"),
 )
