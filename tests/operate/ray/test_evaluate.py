@@ -19,7 +19,7 @@ from tests.security.server_process import REPOSITORY
 
 pytestmark = needs_ray
 
-OPTIONS = ("--sampling", "full", "--model")
+OPTIONS = ("--sampling", "stride=0.4", "--model")
 
 
 def here(folder: Path) -> list[dict[str, Any]]:
