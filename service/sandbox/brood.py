@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from service.faces.detector import FaceDetector
@@ -98,6 +99,9 @@ def fork(
     pid = os.fork()
     if not pid:
         _child(nursery, descriptor, loading, live)
+    # The child does the same; whoever is first, its group is there before a command is about it.
+    with suppress(OSError):
+        os.setpgid(pid, pid)
     return pid
 
 
