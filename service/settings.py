@@ -306,7 +306,12 @@ class Settings(BaseSettings):
     """All settings of the service."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DEEPFAKE_", env_nested_delimiter="__", extra="ignore", frozen=True
+        env_prefix="DEEPFAKE_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        # A secret that is wrong is one all the same.
+        hide_input_in_errors=True,
     )
 
     limits: Limits = Limits()

@@ -22,7 +22,7 @@ class Arguments(BaseModel):
     ``model`` also as a path.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     decoders: int = Field(1, ge=1, description="Replicas that take requests and read videos")
     most_decoders: int = Field(

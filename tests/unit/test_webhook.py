@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.settings import WebhookSettings
+from service.settings import Settings, WebhookSettings
 from service.sources.url import parse
 from service.webhook import SIGNATURE, Webhooks, _may_pass
 from tests.origin.running import RunningSite, running_site
@@ -139,6 +139,13 @@ def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
         WebhookSettings(secret=secret)
     WebhookSettings(secret="")
     WebhookSettings(secret="s" * 32)
+
+
+def test_a_secret_that_is_wrong_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPFAKE_WEBHOOK__SECRET", "too-short-7b53c1")
+    with pytest.raises(ValueError, match="32 characters") as raised:
+        Settings()
+    assert "7b53c1" not in str(raised.value)
 
 
 async def test_calls_that_wait_are_bounded(
