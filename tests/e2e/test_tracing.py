@@ -171,8 +171,13 @@ def test_nothing_that_a_caller_sent_is_told(server: ServerProcess, collector: Co
         server, json.dumps({"url": url}).encode(), trace, **{"Content-Type": "application/json"}
     )
     assert answer.status_code >= 400
-    httpx.get(f"{server.url}/{SECRET}?{SECRET}={SECRET}")
+    other = "7bf92f3577b34da6a3ce929d0e0e4739"
+    httpx.get(
+        f"{server.url}/{SECRET}?{SECRET}={SECRET}",
+        headers={"traceparent": f"00-{other}-{CALLER}-01"},
+    )
     collector.spans(trace, 2)
+    collector.spans(other, 1)
     told = b"".join(collector.bodies)
     assert b"POST /v1/detections" in told
     assert SECRET.encode() not in told
