@@ -64,7 +64,7 @@ BENCHMARKS: Sequence[Benchmark] = (
     Benchmark("sandbox", "--repeats 3", "--repeats 1"),
     Benchmark(
         "classifier",
-        "--network box --batches 1 8 --rounds 5",
+        "--network box --batches 1 8 --rounds 5 --without torch.compile",
         "--network box --batches 1 --rounds 1 --without torch.compile",
     ),
 )
@@ -89,11 +89,13 @@ def main() -> int:
     parts = []
     for benchmark in track(chosen, "benchmarks", console=Console(stderr=True)):
         words = command(benchmark, given.quick, given.keep)
-        if time.monotonic() - began > 60 * given.minutes:
+        start = time.monotonic()
+        if start - began > 60 * given.minutes:
             text, well = "Not run: the time was up.\n", False
         else:
             text, well = run(words)
-        parts.append(f"## `python {' '.join(words)}`\n\n{text}")
+        took = f"{time.monotonic() - start:.0f} s"
+        parts.append(f"## `python {' '.join(words)}` ({took})\n\n{text}")
         failed |= not well
     head = f"`{before}`; {time.monotonic() - began:.0f} s in all\n"
     document = "\n".join([head, *parts])

@@ -44,7 +44,9 @@ def path(prefix: str, job: Job) -> str:
 
 def show(job: Job, work: Work) -> tuple[bytes, bytes, bytes]:
     """A job's state as JSON, in parts: the report is not copied."""
-    outcome = work.outcome
+    # Between the end of the work and the keeping of its result a job is not done yet: it may
+    # turn out that there is no room.
+    outcome = work.outcome if job.expires is not None else None
     state = JobState(id=job.id, status="running", progress=ProgressEvent.of(work.progress))
     if outcome is None:
         state.status = "running" if work.progress or work.segments else "queued"
@@ -91,7 +93,7 @@ def router(jobs: Jobs, beat: float) -> APIRouter:
         form = accepted(request, JSON, NDJSON, SSE)
         job, work = jobs.get(id, owner(request))
         if form == JSON:
-            job.fetched = job.fetched or work.outcome is not None
+            job.fetched = job.fetched or job.expires is not None
             return Pieces(*show(job, work))
 
         def told() -> None:

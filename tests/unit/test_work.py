@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import weakref
 from collections.abc import AsyncIterator
 
 import pytest
 
+from service.api.jobs import show
 from service.engine import Event, Progress
 from service.errors import Undecodable
 from service.jobs import Jobs
@@ -59,6 +61,23 @@ async def test_media_go_with_the_work_not_with_a_garbage_collection(
         assert work.outcome is not None
     finally:
         gc.enable()
+
+
+async def test_a_job_is_not_done_before_its_result_is_kept() -> None:
+    """Until then it may turn out that there is no room for it."""
+    jobs = Jobs(JobSettings(), lambda reason: None)
+    work, _ = begun(None, [])
+    await work.cancel()
+    job = jobs.open("owner")
+    job.work, work.outcome = work, Outcome(b"{}")
+    work.progress = Progress(1.0, 1.0, 0)
+    before = json.loads(b"".join(show(job, work)))
+    jobs.ended(job)
+    after = json.loads(b"".join(show(job, work)))
+    jobs.drop(job)
+    assert (before["status"], before["expires_in"], before["report"]) == ("running", None, None)
+    assert (after["status"], after["report"]) == ("done", {})
+    assert after["expires_in"] > 0
 
 
 async def test_a_dropped_job_leaves_nothing_behind() -> None:
