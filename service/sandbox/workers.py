@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from contextvars import Context
 from pathlib import Path
 
 from service.errors import ModelError, NotReady
@@ -154,8 +155,10 @@ class Workers:
 
     def _renew(self) -> asyncio.Task[None]:
         if self._renewal is None:
-            self._renewal = asyncio.create_task(self._replace())
-            self._renewal.add_done_callback(self._renewed)
+            # Of no request: what it does outlives the one that asked for it.
+            nobody = Context()
+            self._renewal = asyncio.create_task(self._replace(), context=nobody)
+            self._renewal.add_done_callback(self._renewed, context=nobody)
         return self._renewal
 
     async def _replace(self) -> None:

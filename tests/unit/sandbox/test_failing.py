@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import logging
 import os
 import signal
 import socket
@@ -15,6 +18,7 @@ from itertools import pairwise
 
 import pytest
 
+from service import logs, tracing
 from service.errors import ModelError, NotReady
 from service.sandbox import nurse
 from service.sandbox import workers as module
@@ -134,3 +138,33 @@ async def test_a_process_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPa
         await Workers(memory=MEMORY, cpu_seconds=9).start()
     assert "nowhere" not in str(raised.value)
     assert descriptors() == before
+
+
+async def test_what_a_nursery_says_is_of_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor what the next ones say, whoever asked for the first."""
+    told, ids = io.StringIO(), list[tuple[str | None, str | None]]()
+
+    async def fail(*_: object) -> None:
+        ids.append((logs.request_id.get(), tracing.trace_id()))
+        raise ModelError("broken")
+
+    monkeypatch.setattr(module.Nurse, "start", fail)
+    monkeypatch.setattr(module, "_PAUSES", (0.0, 0.0, 0.05))
+    handler = logging.StreamHandler(told)
+    handler.setFormatter(logs.JsonFormatter())
+    monkeypatch.setattr(module._log, "handlers", [handler])
+    workers = Workers(memory=MEMORY, cpu_seconds=9)
+    logs.request_id.set("0123456789abcdef")
+    with tracing.request(f"00-{'4b' * 16}-{'00f0' * 4}-01"):
+        with pytest.raises(NotReady):
+            await workers._child()
+        await until(lambda: len(ids) >= 3)
+        module._log.warning("here it is the request's")
+    await workers.stop()
+    assert set(ids) == {(None, None)}
+    lines = [json.loads(line) for line in told.getvalue().splitlines()]
+    nobodys = [line for line in lines if line["event"] == "sandbox failed"]
+    (own,) = (line for line in lines if line not in nobodys)
+    assert len(nobodys) >= 2
+    assert not any({"request_id", "trace_id"} & line.keys() for line in nobodys)
+    assert (own["request_id"], own["trace_id"]) == ("0123456789abcdef", "4b" * 16)
