@@ -27,6 +27,9 @@ _LOW_RANK = 10
 """Niceness at which a process gets a tenth of what it competes for, and all that is left."""
 
 CANNOT_START = "the sandbox for videos cannot start"
+DIED = "the sandbox for videos ended"
+_CRASHED = "a process that read a video crashed"
+_TAKEN_OVER = "a process that read a video said what none may say"
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ class Child:
 
 
 class Nurse:
-    """One nursery. ``trouble`` is called when a child crashed or the nursery died by itself."""
+    """One nursery. ``trouble`` is told that a child crashed or that the nursery died by itself."""
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class Nurse:
         control: socket.socket,
         channel: Channel,
         ready: Ready,
-        trouble: Callable[[], None],
+        trouble: Callable[[str], None],
     ) -> None:
         self._process, self._control, self._channel = process, control, channel
         self._trouble = trouble
@@ -87,7 +90,7 @@ class Nurse:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, loading: Loading, trouble: Callable[[], None]) -> Nurse:
+    async def start(cls, loading: Loading, trouble: Callable[[str], None]) -> Nurse:
         """A nursery that is ready. Raises ``ModelError``, without folder names."""
         try:
             process, control = _launch()
@@ -136,7 +139,7 @@ class Nurse:
 
     def distrust(self) -> None:
         """A child has been taken over."""
-        self._trouble()
+        self._trouble(_TAKEN_OVER)
 
     async def retire(self) -> None:
         """Stop as soon as the last child has ended."""
@@ -183,7 +186,7 @@ class Nurse:
             self._ended(number, None)
         # Before anybody who waits for these ends asks for a new nursery and seems to be the cause.
         if not self._stopping:
-            self._trouble()
+            self._trouble(DIED)
         await self._reap()
         self._channel.close()
 
@@ -199,7 +202,7 @@ class Nurse:
         if not child.end.done():
             child.end.set_result(code)
         if code is not None and crashed(code) and not child.unwanted:
-            self._trouble()
+            self._trouble(_CRASHED)
 
 
 def crashed(code: int) -> bool:

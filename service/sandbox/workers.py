@@ -15,7 +15,7 @@ from service.faces.factory import Kind
 from service.sandbox.extraction import Extraction
 from service.sandbox.job import Job
 from service.sandbox.loading import Loading
-from service.sandbox.nurse import CANNOT_START, Child, Nurse
+from service.sandbox.nurse import CANNOT_START, DIED, Child, Nurse
 from service.sandbox.ration import Ration
 from service.sources.source import Source
 
@@ -119,7 +119,7 @@ class Workers:
             if self.missing:
                 raise NotReady(self.missing, retry_after=5)
             # Its end may not have been noticed yet.
-            self._trouble()
+            self._trouble(DIED)
             try:
                 await asyncio.shield(self._renew())
             except ModelError as error:
@@ -139,7 +139,7 @@ class Workers:
     def _living(self) -> bool:
         return self._nurse is not None and self._nurse.alive
 
-    def _trouble(self) -> None:
+    def _trouble(self, reason: str) -> None:
         if self._stopped or self._renewal is not None:
             return
         if time.monotonic() - self._born > _SOUND_SECONDS:
@@ -147,6 +147,7 @@ class Workers:
         elif not self._living:
             self._failed(_ENDS)
         self.restarts += 1
+        _log.warning("sandbox restarted", extra={"fields": {"reason": reason}})
         self._renew()
 
     def _failed(self, reason: str) -> None:
@@ -181,4 +182,4 @@ class Workers:
             if not self._stopped:
                 self._renew()
         elif not self._living:
-            self._trouble()
+            self._trouble(DIED)
