@@ -1,0 +1,281 @@
+/** The page: puts its parts together, and takes one video at a time through the service. */
+
+import { Detection, ask, service } from "./api.js";
+import { the, still } from "./dom.js";
+import { Form } from "./form.js";
+import { number, readId, readReport, readSegment } from "./report.js";
+import { Results } from "./results.js";
+import { command, copy, download, written } from "./share.js";
+import { Trouble, TroubleBox } from "./trouble.js";
+import { demonstrates, headline } from "./verdict.js";
+import { Work } from "./work.js";
+import { fill, lang, plain, say, size } from "./words.js";
+
+/** @typedef {import("./api.js").Order} Order */
+
+/** Milliseconds in which it shows whether the browser can play a file. */
+const PATIENCE = 700;
+
+/** Seconds of video up to which every frame's box is asked for: beyond, those are megabytes. */
+const EVERY_BOX = 600;
+
+fill(document);
+document.title = say("title");
+document.documentElement.lang = lang;
+
+const work = new Work();
+const results = new Results();
+const trouble = new TroubleBox(the("problem-box", HTMLElement), {
+  sentence: the("problem", HTMLElement),
+  way: the("way", HTMLElement),
+  more: the("problem-more", HTMLElement),
+  retry: the("retry", HTMLButtonElement),
+});
+const form = new Form({
+  file: (file) => {
+    trouble.hide();
+    work.rest("");
+    results.load(file);
+  },
+  start: () => void start(),
+  key: () => void meet(),
+  model: () => warn(form.chosen),
+});
+
+/** What is asked of the service now; null while it is not. @type {{cancel: () => void} | null} */
+let running = null;
+
+/** The last report as it came, and what it was asked with. @type {{text: string, order: Order} | null} */
+let last = null;
+
+/** Bytes of a video, at most; 0 while that is not known. */
+let largest = 0;
+
+/** Whether receipts are signed here, as far as is known. @type {boolean | undefined} */
+let receipts;
+
+/**
+ * Warn of the demonstration model.
+ * @param {import("./report.js").Model[]} models
+ */
+function warn(models) {
+  the("caution", HTMLElement).hidden = !demonstrates(models);
+}
+
+/** Learn what the service has. */
+async function meet() {
+  const key = form.key.value.trim();
+  try {
+    const [models, limits] = await Promise.all([ask("v1/models", key), ask("v1/limits", key)]);
+    form.offer(models);
+    largest = number(limits?.bytes?.value, 1e15) ?? 0;
+    if (!running) trouble.hide();
+  } catch (error) {
+    // Without a key that is to be expected.
+    const waiting = error instanceof Trouble && error.code === "unauthorized" && !key;
+    if (!waiting && !running) show(error, () => void meet());
+  }
+}
+
+/**
+ * @param {unknown} error
+ * @param {() => void} again
+ * @param {string} [sentence]
+ */
+function show(error, again, sentence) {
+  const told = error instanceof Trouble ? error : new Trouble("internal");
+  trouble.show(told, again, sentence ? { sentence } : {});
+  if (told.code === "unauthorized" || told.code === "bad_key") form.key.focus();
+}
+
+/**
+ * The work is over without a report.
+ * @param {unknown} error
+ * @param {string} [sentence]
+ */
+function fail(error, sentence) {
+  end(say("work.failed"));
+  show(error, () => void start(), sentence);
+}
+
+/** @param {string} words */
+function end(words) {
+  running = null;
+  form.busy(false);
+  work.rest(words);
+}
+
+async function start() {
+  if (running) return;
+  trouble.hide();
+  let given;
+  try {
+    given = form.given();
+  } catch (error) {
+    show(error, () => {});
+    return;
+  }
+  const mine = { cancel: () => {} };
+  running = mine;
+  last = null;
+  form.busy(true);
+  results.clear();
+  if (!given.file) results.load(null);
+  results.open();
+  work.begin();
+  const { file } = given;
+  try {
+    if (file) await look(file);
+  } catch (error) {
+    if (running !== mine) return;
+    const big = error instanceof Trouble && error.code === "too_large";
+    const sizes = { size: size(file?.size ?? 0), limit: size(largest) };
+    fail(error, big ? say("problem.too_large-known", sizes) : undefined);
+    return;
+  }
+  if (running === mine) send(given, mine);
+}
+
+/**
+ * See whether a file can be sent at all. Raises `Trouble`.
+ * @param {File} file
+ */
+async function look(file) {
+  if (!file.size) throw new Trouble("empty_body");
+  if (largest && file.size > largest) throw new Trouble("too_large");
+  await file
+    .slice(0, 1)
+    .arrayBuffer()
+    .catch(() => {
+      throw new Trouble("unreadable");
+    });
+  await results.player.settled(PATIENCE);
+}
+
+/**
+ * @param {import("./form.js").Given} given
+ * @param {{cancel: () => void}} mine
+ */
+function send(given, mine) {
+  const { player } = results;
+  const order = { ...given, options: [...given.options] };
+  // What could not be shown is not asked for.
+  if (given.file && player.ready) {
+    order.options.push(["explain", "true"]);
+    if (player.duration <= EVERY_BOX) order.options.push(["detail", "full"]);
+  }
+  results.duration = player.duration;
+  work.send(order.file);
+  const detection = new Detection(order, {
+    sending: (sent, all) => work.sending(sent, all),
+    sent: () => work.sent(order.file !== null),
+    progress: (position, duration, clips) => {
+      const length = number(duration) ?? 0;
+      if (length) results.duration = length;
+      work.look(number(position) ?? 0, length, number(clips, 1e9) ?? 0);
+    },
+    segment: (face, segment) => {
+      const id = readId(face);
+      const known = readSegment(segment);
+      if (id !== null && known) results.add(id, known);
+    },
+    report: (text) => take(text, order),
+    trouble: (told) => fail(refined(told, order)),
+  });
+  mine.cancel = () => detection.cancel();
+}
+
+/**
+ * Trouble that says more than the service does, where the page knows more.
+ * @param {Trouble} told
+ * @param {Order} order
+ */
+function refined(told, order) {
+  const asked = order.options.some(([name]) => name === "receipt");
+  if (told.code !== "malformed_request" || !asked || receipts) return told;
+  form.receipt.checked = false;
+  return new Trouble("no_receipts");
+}
+
+/**
+ * @param {string} text
+ * @param {Order} order
+ */
+function take(text, order) {
+  /** @type {unknown} */
+  let content = null;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    // Nested more deeply than any report.
+  }
+  if (typeof content !== "object" || content === null) {
+    fail(new Trouble("garbled"));
+    return;
+  }
+  const report = readReport(content);
+  last = { text, order };
+  results.finish(report);
+  warn(report.models);
+  offer(order, report.receipt);
+  end(say("work.done", { verdict: headline(report) }));
+  results.finding.box.scrollIntoView({
+    behavior: still() ? "auto" : "smooth",
+    block: "nearest",
+  });
+}
+
+/**
+ * What can be taken along.
+ * @param {Order} order
+ * @param {boolean} receipt
+ */
+function offer(order, receipt) {
+  the("download-receipt", HTMLButtonElement).disabled = !receipt;
+  the("receipt-words", HTMLElement).hidden = receipt || receipts === false;
+  the("download-receipt", HTMLElement).hidden = receipts === false;
+  const { text, notes } = command(order);
+  the("curl", HTMLElement).textContent = text;
+  the("curl-notes", HTMLElement).textContent = notes.join(" ");
+  the("copied", HTMLElement).textContent = "";
+}
+
+/** What a printed page must say of itself. */
+function sign() {
+  if (!last) return;
+  const { file, url } = last.order;
+  const time = new Date().toLocaleString(lang, { dateStyle: "long", timeStyle: "short" });
+  the("print-made", HTMLElement).textContent = say("print.made", { time, address: service() });
+  the("print-source", HTMLElement).textContent = file
+    ? say("print.file", { name: plain(file.name) })
+    : say("print.url", { url: plain(url) });
+}
+
+the("cancel", HTMLElement).addEventListener("click", () => {
+  running?.cancel();
+  end(say("work.cancelled"));
+  the("analyse", HTMLElement).focus();
+});
+the("download-json", HTMLElement).addEventListener("click", () => {
+  if (last) download("deepfake-report.json", last.text);
+});
+the("download-receipt", HTMLElement).addEventListener("click", () => {
+  if (last) download("deepfake-receipt.json", written(last.text, "receipt"));
+});
+the("print", HTMLElement).addEventListener("click", () => print());
+the("copy-curl", HTMLElement).addEventListener("click", async () => {
+  const shown = the("curl", HTMLElement);
+  the("copied", HTMLElement).textContent = await copy(shown.textContent ?? "", shown);
+});
+addEventListener("beforeprint", sign);
+
+ask("page/offers.json").then(
+  (offers) => {
+    receipts = offers?.receipts === true;
+    form.limit(offers);
+    the("api-docs", HTMLElement).hidden = offers?.docs === false;
+  },
+  // Then it shows when they are asked for.
+  () => {},
+);
+void meet();
