@@ -115,6 +115,18 @@ export class Lane {
   }
 
   /**
+   * The place of the bar that a segment with this start is in; -1 without one.
+   * @param {number} start
+   */
+  holding(start) {
+    let found = -1;
+    this.bars.forEach(({ bar }, place) => {
+      if (bar.start <= start && start <= bar.end) found = place;
+    });
+    return found;
+  }
+
+  /**
    * Let the tab key come to this bar.
    * @param {number} place
    */

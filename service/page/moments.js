@@ -158,9 +158,10 @@ export function bars(segments, most) {
  * @param {Face[]} faces
  */
 export function worstFace(faces) {
+  /** @param {Face} face */
+  const score = (face) => face.score ?? worst(face.segments)?.score ?? 0;
   return faces.reduce(
-    (/** @type {Face | null} */ most, each) =>
-      most && (most.score ?? 0) >= (each.score ?? 0) ? most : each,
+    (/** @type {Face | null} */ most, each) => (most && score(most) >= score(each) ? most : each),
     null,
   );
 }

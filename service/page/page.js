@@ -149,7 +149,7 @@ async function look(file) {
     .catch(() => {
       throw new Trouble("unreadable");
     });
-  await results.player.settled(PATIENCE);
+  await results.viewer.player.settled(PATIENCE);
 }
 
 /**
@@ -157,7 +157,7 @@ async function look(file) {
  * @param {{cancel: () => void}} mine
  */
 function send(given, mine) {
-  const { player } = results;
+  const { player } = results.viewer;
   const order = { ...given, options: [...given.options] };
   // What could not be shown is not asked for.
   if (given.file && player.ready) {

@@ -140,22 +140,19 @@ export class Timeline {
   choose(face, start) {
     this.chosen = { face, start };
     this.highlight();
+    const lane = this.lanes.get(face);
+    const found = lane?.bars[lane.holding(start)];
+    if (lane && found) this.parts.about.textContent = spoken(lane.face, found.bar);
   }
 
   highlight() {
     for (const [id, lane] of this.lanes) {
-      lane.bars.forEach(({ button, bar }, place) => {
-        const { chosen } = this;
-        const here =
-          chosen?.face === id && bar.start <= chosen.start && chosen.start < bar.end + 1e-9;
-        const current = here && !(lane.bars[place + 1]?.bar.start === chosen?.start);
-        if (current) {
-          button.setAttribute("aria-current", "true");
-          lane.enter(place);
-        } else {
-          button.removeAttribute("aria-current");
-        }
+      const here = this.chosen?.face === id ? lane.holding(this.chosen.start) : -1;
+      lane.bars.forEach(({ button }, place) => {
+        if (place === here) button.setAttribute("aria-current", "true");
+        else button.removeAttribute("aria-current");
       });
+      if (here >= 0) lane.enter(here);
     }
   }
 
