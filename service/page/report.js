@@ -63,7 +63,7 @@ import { plain } from "./words.js";
  * @property {Point} point
  * @property {Model[]} models
  * @property {{name: string, rule: string} | null} ensemble
- * @property {{sha256: string, bytes: number, codec: string, width: number, height: number, fps: number, duration: number}} media
+ * @property {{sha256: string, codec: string, width: number, height: number, fps: number, duration: number}} media
  * @property {Coverage} coverage
  * @property {Face[]} faces
  * @property {number} seconds Spent in all.
@@ -93,9 +93,9 @@ const LATEST = 1e6;
 const LARGEST = 1e5;
 const CAM_LENGTH = 2 ** 16;
 
-/** @type {readonly string[]} */
+/** @type {readonly FaceVerdict[]} */
 const FACE_VERDICTS = ["fake", "real", "uncertain"];
-/** @type {readonly string[]} */
+/** @type {readonly Verdict[]} */
 const VERDICTS = [...FACE_VERDICTS, "no_face", "unable"];
 
 /**
@@ -142,6 +142,17 @@ function text(value) {
 }
 
 /**
+ * A value if it is one of these.
+ * @template {string} T
+ * @param {unknown} value
+ * @param {readonly T[]} these
+ * @param {T} otherwise
+ */
+function one(value, these, otherwise) {
+  return these.find((each) => each === value) ?? otherwise;
+}
+
+/**
  * @param {unknown} value
  * @returns {Box | null}
  */
@@ -181,9 +192,7 @@ export function readSegment(value) {
   const cam = told["cam_png"];
   return {
     ...timed,
-    verdict: /** @type {FaceVerdict} */ (
-      FACE_VERDICTS.includes(String(told["verdict"])) ? told["verdict"] : "uncertain"
-    ),
+    verdict: one(told["verdict"], FACE_VERDICTS, "uncertain"),
     box: box(told["box"]),
     cam: typeof cam === "string" && cam.length <= CAM_LENGTH ? cam : "",
     clips: present(list(told["clips"], MOST.clips).map(clip)),
@@ -205,7 +214,6 @@ export function readId(value) {
  */
 function readFace(value, place) {
   const told = fields(value);
-  const verdict = String(told["verdict"]);
   const boxes = [];
   for (const each of list(told["boxes"], MOST.boxes)) {
     const timed = fields(each);
@@ -217,7 +225,7 @@ function readFace(value, place) {
   return {
     id: readId(told["id"]) ?? place,
     score: number(told["score"], 1) ?? worst(segments)?.score ?? 0,
-    verdict: FACE_VERDICTS.includes(verdict) ? /** @type {FaceVerdict} */ (verdict) : "uncertain",
+    verdict: one(told["verdict"], FACE_VERDICTS, "uncertain"),
     segments: segments.sort((one, other) => one.start - other.start),
     boxes: boxes.sort((one, other) => one.time - other.time),
   };
@@ -229,14 +237,14 @@ function readFace(value, place) {
  */
 function metric(value) {
   const told = fields(value);
-  const figure = told["value"];
-  if (typeof figure !== "number" || !Number.isFinite(figure)) return null;
+  const figure = number(told["value"]);
+  if (figure === null) return null;
   return {
     name: text(told["name"]),
     value: figure,
     data: text(told["data"]),
-    low: typeof told["low"] === "number" ? told["low"] : null,
-    high: typeof told["high"] === "number" ? told["high"] : null,
+    low: number(told["low"]),
+    high: number(told["high"]),
   };
 }
 
@@ -292,9 +300,7 @@ export function readReport(value) {
   const low = number(point["uncertain_low"], 1) ?? 0.5;
   const duration = number(media["duration"]) ?? 0;
   return {
-    verdict: /** @type {Verdict} */ (
-      VERDICTS.includes(String(told["verdict"])) ? told["verdict"] : "unable"
-    ),
+    verdict: one(told["verdict"], VERDICTS, "unable"),
     score: number(told["score"], 1),
     reasons: list(told["reasons"], MOST.reasons).map(text).filter(Boolean),
     point: {
@@ -308,7 +314,6 @@ export function readReport(value) {
     ensemble: together ? { name: text(model["name"]), rule: text(model["rule"]) } : null,
     media: {
       sha256: text(media["sha256"]),
-      bytes: number(media["bytes"], 1e15) ?? 0,
       codec: text(media["codec"]),
       width: number(media["width"], LARGEST) ?? 0,
       height: number(media["height"], LARGEST) ?? 0,
