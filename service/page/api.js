@@ -12,6 +12,9 @@ const SILENCE = 90_000;
 /** The longest answer that is taken, in characters. */
 const LONGEST = 128 * 2 ** 20;
 
+/** Not `Authorization`, in which a proxy before the service may want a password. */
+const KEY = "X-API-Key";
+
 const REPORT_EVENT = '{"event":"report","report":';
 
 /**
@@ -82,7 +85,7 @@ export class Detection {
     const { request } = this;
     request.open("POST", address(order));
     request.setRequestHeader("Accept", "application/x-ndjson");
-    if (order.key) request.setRequestHeader("Authorization", `Bearer ${order.key}`);
+    if (order.key) request.setRequestHeader(KEY, order.key);
     const kind = order.file ? "application/octet-stream" : "application/json";
     request.setRequestHeader("Content-Type", kind);
     request.upload.addEventListener("progress", (event) => {
@@ -201,8 +204,8 @@ export async function ask(path, key = "") {
   let answer;
   try {
     const headers = new Headers({ Accept: "application/json" });
-    if (key) headers.set("Authorization", `Bearer ${key}`);
-    answer = await fetch(new URL(path, SERVICE), { headers, credentials: "omit" });
+    if (key) headers.set(KEY, key);
+    answer = await fetch(new URL(path, SERVICE), { headers });
   } catch (error) {
     // Headers refuses what no header can hold.
     throw new Trouble(key && !/^[\x21-\x7e]+$/.test(key) ? "bad_key" : "lost");

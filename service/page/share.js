@@ -63,7 +63,7 @@ export function command(order) {
     words.push("--json", quoted(`{"url": ${ascii(order.url)}}`));
   }
   if (order.key) {
-    words.push("-H", '"Authorization: Bearer $DEEPFAKE_KEY"');
+    words.push("-H", '"X-API-Key: $DEEPFAKE_KEY"');
     notes.push(say("share.curl-key"));
   }
   words.push(quoted(address(order)));

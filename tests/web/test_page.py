@@ -386,7 +386,7 @@ async def test_a_key_goes_into_the_header_and_nowhere_else(
     await api.page.fill("#key", "dfk_SECRET")
     page = await with_a_result(api, film)
     asked = api.asked[-1]
-    assert (await asked.all_headers())["authorization"] == "Bearer dfk_SECRET"
+    assert (await asked.all_headers())["x-api-key"] == "dfk_SECRET"
     assert "SECRET" not in asked.url
     assert "SECRET" not in await page.locator("body").inner_text()
     assert "$DEEPFAKE_KEY" in await page.locator("#curl").inner_text()
