@@ -47,20 +47,20 @@ BENCHMARKS: Sequence[Benchmark] = (
         "--rounds 2 --seconds 1 --faces 2",
         "--rounds 1 --videos 2 --clients 2 --seconds 0.4",
     ),
-    Benchmark("throughput", "--rounds 3 --videos 2", "--rounds 1 --videos 1 --seconds 1"),
+    Benchmark("throughput", "--rounds 3 --videos 1", "--rounds 1 --videos 1 --seconds 1"),
     Benchmark(
         "fairness",
         "--rounds 2 --short 10",
         "--rounds 1 --short 2 --seconds 0.4 --long 10 --settle 1",
     ),
-    Benchmark("service_load", "--seconds 10", "--seconds 3 --rounds 1 --shares 0.5 --video 0.4"),
+    Benchmark("service_load", "--seconds 7", "--seconds 3 --rounds 1 --shares 0.5 --video 0.4"),
     Benchmark(
         "growth",
         "--rounds 2 --lengths 2 8 --faces 1 6 --clients 1 4",
         "--rounds 1 --lengths 1 2 --faces 1 2 --clients 1 2 --seconds 0.4",
     ),
     Benchmark("startup", "--rounds 3", "--rounds 1"),
-    Benchmark("stages", "--rounds 2 --lengths 10", "--rounds 1 --lengths 10"),
+    Benchmark("stages", "--rounds 3 --lengths 10", "--rounds 1 --lengths 10"),
     Benchmark("sandbox", "--repeats 3", "--repeats 1"),
     Benchmark(
         "classifier",
