@@ -37,6 +37,12 @@ def score(
     json: Annotated[
         bool, typer.Option("--json", help="Print the report alone, as JSON, on standard output.")
     ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw each face's scores over time, as PNG, SVG or PDF.", metavar="OUT.png"
+        ),
+    ] = None,
     receipt: Annotated[
         Path | None,
         typer.Option(
@@ -50,6 +56,8 @@ def score(
     Exit status: 0 with a report, whatever its verdict; 1 where there is none.
     """
     options = DetectionOptions(sampling, "full" if full else "summary", explain)
+    if plot:
+        _require_picture(plot)
     try:
         settings = read_settings(model)
         signer = read_signer(settings) if receipt else None
@@ -63,6 +71,8 @@ def score(
         from service.tables import print_report
 
         print_report(report)
+    if plot:
+        _draw(report, plot)
     if receipt and report.receipt:
         write_receipt(report.receipt, receipt)
 
@@ -85,6 +95,25 @@ def demo(model: ModelOption = None) -> None:
         show_problem(error)
         raise typer.Exit(1) from error
     print_demo(report, made)
+
+
+def _require_picture(file: Path) -> None:
+    """Before the work, not after it."""
+    if file.suffix not in (".png", ".svg", ".pdf"):
+        raise typer.BadParameter("its name ends with .png, .svg or .pdf", param_hint="--plot")
+    if not file.parent.is_dir():
+        raise typer.BadParameter("there is no such folder", param_hint="--plot")
+
+
+def _draw(report: Report, file: Path) -> None:
+    # Drawing takes a second to load.
+    from service.plot import plot
+
+    try:
+        plot(report).savefig(file, dpi=110)
+    except OSError as error:
+        errors.print(f"[red]Not written[/red]: {error.strerror}")
+        raise typer.Exit(1) from None
 
 
 async def _score(

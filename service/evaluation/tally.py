@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from service.evaluation.rows import ItemRow
+from service.evaluation.rows import ClipRow, ItemRow
 from service.measures.levels import Level
 from service.measures.table import REAL, ScoreTable
 
@@ -71,6 +71,15 @@ class Tally:
         groups = {name: f"g{n}" for n, name in enumerate(sorted({row.group for row in self.rows}))}
         groups[""] = ""
         return ScoreTable.of([(videos[row[0]], groups[row[1]], *row[2:]) for row in sorted(rows)])
+
+    def clips(self, names: Collection[str]) -> dict[str, dict[int, list[ClipRow]]]:
+        """By video and face, in the order of faces and of time."""
+        found: dict[str, dict[int, list[ClipRow]]] = {name: {} for name in names}
+        for name, *_, face, first, last, start, end, score in sorted(
+            row for row in self._clips if row[0] in found
+        ):
+            found[name].setdefault(face, []).append(ClipRow(first, last, start, end, score))
+        return found
 
     def datasets(self) -> list[str]:
         """In the order of their names."""

@@ -14,12 +14,14 @@ from service.evaluation.papers import table_six
 from service.evaluation.result import Group, Result
 from service.evaluation.rows import ItemRow
 from service.evaluation.tally import Tally
+from service.evaluation.timelines import timelines
 from service.measures.levels import LEVELS
 from service.measures.metrics import Estimate, Measures
 from service.measures.pictures import histograms, png, roc_curves
 from service.measures.rendering import MISSING, Table, hypertext, markdown, with_interval
 
 MISTAKES = 20
+DRAWN = 5
 
 TITLE = "Evaluation"
 
@@ -166,6 +168,9 @@ def _pictures(tally: Tally) -> Iterator[tuple[str, Figure]]:
     roc = roc_curves(rows, "video", "Videos")
     if roc is not None:
         yield "roc", roc
+    wrong = [*tally.mistakes(DRAWN)]
+    if wrong:
+        yield "mistakes", timelines(wrong, tally)
 
 
 def _head(result: Result) -> list[str]:

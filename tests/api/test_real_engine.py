@@ -147,14 +147,33 @@ async def test_form_raw_body_and_command_line_give_the_same_report(
             *(session.post(query, content=video, headers=OCTETS) for _ in range(3))
         )
     arguments = ["score", str(file), "--model", str(model)]
-    arguments += ["--sampling", "full", "--full", "--explain", "--json"]
+    picture = tmp_path / "timeline.svg"
+    arguments += ["--sampling", "full", "--full", "--explain", "--json", "--plot", str(picture)]
     printed = await asyncio.to_thread(CliRunner().invoke, app, arguments)
     assert printed.exit_code == 0
     expected = _without_timing(json.loads(printed.stdout))
     assert len(expected["faces"]) == 6
+    assert "<svg" in picture.read_text()
     for response in (by_form, raw, *crowd):
         assert response.status_code == 200
         assert _without_timing(response.json()) == expected
+
+
+@pytest.mark.parametrize("name", ["timeline.gif", "timeline", "nowhere/timeline.png"])
+def test_a_picture_that_cannot_be_is_refused_before_the_work(
+    name: str, model: Path, tmp_path: Path
+) -> None:
+    arguments = [
+        "score",
+        "no-such-video.mp4",
+        "--model",
+        str(model),
+        "--plot",
+        str(tmp_path / name),
+    ]
+    printed = CliRunner().invoke(app, arguments)
+    assert printed.exit_code == 2
+    assert "--plot" in printed.output
 
 
 def _without_timing(report: dict[str, Any]) -> dict[str, Any]:

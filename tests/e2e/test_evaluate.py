@@ -177,7 +177,7 @@ def test_killed_half_way_and_taken_up_it_gives_the_same_table(
     assert (command.out / "rows.jsonl").read_bytes().startswith(before[: before.rindex(b"\n")])
     assert len(command.rows()) == VIDEOS
     assert command.told() == undisturbed.told()
-    for name in ("result.json", "report.md", "scores.png", "roc.png"):
+    for name in ("result.json", "report.md", "scores.png", "roc.png", "mistakes.png"):
         assert (command.out / name).read_bytes() == (undisturbed.out / name).read_bytes()
 
 

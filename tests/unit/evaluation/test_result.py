@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.collections import PolyCollection
 from sklearn.metrics import f1_score, roc_auc_score
 
 from service.evaluation.papers import FILE, table_six
 from service.evaluation.result import Group, Result, result_of
 from service.evaluation.rows import ItemRow
 from service.evaluation.tally import Tally
+from service.evaluation.timelines import timelines
 from service.evaluation.writing import write_report
 from service.measures.metrics import NO_REAL, Measures
 from tests.unit.evaluation.made import lacking, scored
@@ -169,6 +171,25 @@ def test_the_worst_mistakes_come_first_and_right_ones_not_at_all(tmp_path: Path)
     assert "| a |" not in mistakes
 
 
+def test_the_worst_mistakes_are_drawn_clip_by_clip(tmp_path: Path) -> None:
+    rows = [scored("missed", "fake", [0.1, 0.3], [0.4, 0.2], [0.1]), ROWS[3]]
+    figure = timelines([rows[0]], tallied(rows))
+    bars = [each for each in figure.axes[0].collections if isinstance(each, PolyCollection)]
+    tops = sorted(float(path.vertices[:, 1].max()) for each in bars for path in each.get_paths())
+    # Faces by their highest clip, each a unit lower; 0.8 of it is P(fake) from 0 to 1.
+    highest = [0.8 * 0.4, 0.8 * 0.2, 0.8 * 0.1 - 1, 0.8 * 0.3 - 1, 0.8 * 0.1 - 2]
+    assert tops == pytest.approx(sorted(highest))
+    assert figure.axes[0].get_title(loc="left") == "missed: fake, scored 0.30"
+    write_report(tallied(rows), result_of(tallied(rows)), tmp_path)
+    assert (tmp_path / "mistakes.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_mistakes_none_is_drawn(tmp_path: Path) -> None:
+    right = tallied([ROWS[0], ROWS[3]])
+    write_report(right, result_of(right), tmp_path)
+    assert not (tmp_path / "mistakes.png").exists()
+
+
 def test_ids_and_names_cannot_become_markup(tmp_path: Path) -> None:
     hostile = '$\\no$<script>alert(1)</script><img src=x onerror="a">|`x`'
     linked = r"$\no$![x](http://evil.test/b.png)"
@@ -179,7 +200,7 @@ def test_ids_and_names_cannot_become_markup(tmp_path: Path) -> None:
     assert "<img src=x" not in page
     assert "&lt;script&gt;" in page
     assert "default-src 'none'" in page
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3
     text = (tmp_path / "report.md").read_text()
     assert re.search(r"(?<!\\)<", text) is None
     assert linked not in text
