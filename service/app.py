@@ -21,6 +21,8 @@ from service.api import (
     jobs,
     limits,
     models,
+    offers,
+    page,
     problems,
     scrape,
 )
@@ -117,10 +119,14 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics | None = Non
     app.include_router(problems.router())
     if settings.server.docs:
         app.include_router(docs.router(app.openapi))
+    if settings.server.page:
+        # Before the page, whose files have names below the same path.
+        app.include_router(offers.router(settings))
+        app.include_router(page.router())
     if settings.metrics and not settings.server.metrics_port:
         app.include_router(scrape.router(metrics), dependencies=_scrapers(settings, keys))
     problems.install(app)
-    app.add_middleware(Prefix, prefix=settings.root_path)
+    app.add_middleware(Prefix, prefix=settings.root_path, page=settings.server.page)
     _surround(app, settings, metrics)
     return app
 

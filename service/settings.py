@@ -290,6 +290,7 @@ class ServerSettings(BaseModel):
     """What the web sees."""
 
     docs: bool = Field(True, description="Serve /docs and /openapi.json")
+    page: bool = Field(True, description="Serve the page for people at /")
     cors_origins: list[str] = Field([], description="Origins whose pages may call the API, as JSON")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Serve /metrics there instead; 0: on the main port"

@@ -31,6 +31,13 @@ def accepted(request: Request, *offers: str) -> str:
     return chosen
 
 
+def takes(accept_encoding: str, coding: str) -> bool:
+    """Whether an ``Accept-Encoding`` header (RFC 9110, 12.5.3) asks for this coding; no header does
+    not."""
+    ranges = _ranges(accept_encoding)
+    return ranges.get(coding, ranges.get("*", 0.0)) > 0
+
+
 async def require_json(request: Request) -> None:
     """Dependency of routes that answer in JSON."""
     accepted(request, JSON)

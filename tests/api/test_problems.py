@@ -18,7 +18,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/v1/limits/", "/v1/detections/x/y", "/%2e%2e/x"]
+    "path", ["/page", "/nothing", "/v1/limits/", "/v1/detections/x/y", "/%2e%2e/x"]
 )
 async def test_unknown_paths(path: str) -> None:
     async with client(FakeEngine()) as session:

@@ -1,0 +1,446 @@
+"""The page as it comes over the wire: its files and nothing else, and what browsers are told."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import subprocess
+import sys
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from service.api import page
+from service.api.guard import HEADERS
+from service.app import create_app
+from service.auth import entry, new_key
+from service.engine import Readiness
+from service.receipt import new_key as new_signing_key
+from service.settings import (
+    AuthSettings,
+    FetchSettings,
+    ReceiptSettings,
+    ServerSettings,
+    Settings,
+)
+from tests.api.client import client, problem
+from tests.api.fakes import FakeEngine
+from tests.api.wire import code, connected, read_all, served
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUDGET = 150_000
+"""Bytes of all that a browser loads, compressed."""
+
+PARTS = sorted({path.name for path in page.FOLDER.iterdir() if path.is_file()} - {page.FIRST})
+PATHS = ["/", *(f"/page/{name}" for name in PARTS)]
+OFF = Settings(server=ServerSettings(page=False))
+
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' blob: data:",
+    "media-src": "blob:",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
+}
+
+SINKS = [
+    r"\b(inner|outer)HTML\b",
+    r"\binsertAdjacentHTML\b",
+    r"\bdocument\s*\.\s*write",
+    r"\bcreateContextualFragment\b",
+    r"\b(parse|set)HTML",
+    r"\bDOMParser\b",
+    r"\bsrcdoc\b",
+    r"\beval\s*\(",
+    r"\bnew\s+Function\b",
+    r"\bset(Timeout|Interval)\s*\(\s*[\"'`]",
+    r"\bjavascript:",
+]
+STORES = [
+    r"\blocalStorage\b",
+    r"\bsessionStorage\b",
+    r"\bindexedDB\b",
+    r"\bdocument\s*\.\s*cookie\b",
+    r"\bcookieStore\b",
+    r"\bcaches\b\s*\.",
+    r"\bserviceWorker\b",
+]
+SENDERS = [r"\bsendBeacon\b", r"\bWebSocket\b", r"\bnew\s+EventSource\b", r"\bRTCPeerConnection\b"]
+OUTSIDE = r"https?://(?!www\.w3\.org/|(?:\w+\.)?example\.org\b)[\w\[]"
+
+
+class Markup(HTMLParser):
+    """The elements of a page with their attributes, and the text of those that hold code."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.code = ""
+        self._inside = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside in ("script", "style"):
+            self.code += data.strip()
+
+    def named(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.fixture(scope="module")
+def markup() -> Markup:
+    return Markup((page.FOLDER / page.FIRST).read_text())
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_file_is_what_it_is_and_guarded(path: str) -> None:
+    async with client(FakeEngine()) as session:
+        answer = await session.get(path)
+        head = await session.head(path)
+    assert answer.status_code == head.status_code == 200
+    name = path.rpartition("/")[2] or page.FIRST
+    assert answer.content == (page.FOLDER / name).read_bytes()
+    assert answer.headers["content-type"].split(";")[0] == page.TYPES[Path(name).suffix]
+    directives = answer.headers["content-security-policy"].split("; ")
+    assert dict(each.split(" ", 1) for each in directives) == POLICY
+    told = {
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-cache",
+        "vary": "Accept-Encoding",
+    }
+    assert {name: answer.headers[name] for name in told} == told
+    closed = answer.headers["permissions-policy"]
+    assert all(f"{each}=()" in closed for each in ("camera", "microphone", "geolocation"))
+    assert "set-cookie" not in answer.headers
+    assert {**head.headers} | {"x-request-id": ""} == {**answer.headers} | {"x-request-id": ""}
+
+
+def test_nothing_but_known_kinds_of_files_lies_in_the_folder() -> None:
+    assert set(page.files()) == {page.FIRST, *PARTS}
+    assert all(path.is_file() and not path.is_symlink() for path in page.FOLDER.iterdir())
+
+
+HOSTILE = [
+    "/page",
+    "/page/",
+    "/page//",
+    f"/page/{page.FIRST}",
+    f"/{page.FIRST}",
+    "/page/nothing.js",
+    "/page/.",
+    "/page/..",
+    "/page/../api/page.py",
+    "/page/..%2fapi%2fpage.py",
+    "/page/%2e%2e/api/page.py",
+    "/page/%2e%2e%2fapi%2fpage.py",
+    "/page/..%5capi%5cpage.py",
+    "/page/..;/api/page.py",
+    "/page/....//api/page.py",
+    "/page/%252e%252e%252fapi%252fpage.py",
+    "/page/%c0%ae%c0%ae%c0%afapi",
+    "/page//etc/passwd",
+    "/page/%2fetc%2fpasswd",
+    "/page/file:%2f%2f%2fetc%2fpasswd",
+    f"/page/{page.FOLDER}/{page.FIRST}",
+    f"/page/%00{PARTS[0]}",
+    f"/page/{PARTS[0]}%00",
+    f"/page/{PARTS[0]}/",
+    f"/page/{PARTS[0]}%2f",
+    f"/page/./{PARTS[0]}",
+    f"/page/{PARTS[0]}.",
+    f"/page/{PARTS[0]}%20",
+    f"/page/{PARTS[0].upper()}",
+    f"//page/{PARTS[0]}",
+    f"/PAGE/{PARTS[0]}",
+    f"/page/{PARTS[0]}::$DATA",
+    "/page/__init__.py",
+    "/page/" + "a" * 8000,
+    "/page/%ff%fe",
+    "/page/*",
+]
+
+
+def test_no_other_path_leads_to_a_file() -> None:
+    with served(Settings(), FakeEngine()) as port:
+        for path in HOSTILE:
+            with connected(port) as connection:
+                head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                connection.sendall(head.encode())
+                answer = read_all(connection)
+            assert answer.startswith(b"HTTP/1.1 404 "), path
+            assert code(answer) == "not_found", path
+
+
+async def test_what_a_browser_has_is_not_sent_again() -> None:
+    async with client(FakeEngine()) as session:
+        for path in PATHS:
+            first = await session.get(path)
+            tag = first.headers["etag"]
+            for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+                again = await session.get(path, headers={"If-None-Match": known})
+                assert (again.status_code, again.content) == (304, b""), known
+                # What a browser hears now replaces what it kept with the file.
+                for name in (*page.HEADERS, "ETag", "X-Content-Type-Options"):
+                    assert again.headers[name] == first.headers[name], name
+            for other in ('"other"', tag.strip('"'), tag.upper() + "x", ""):
+                again = await session.get(path, headers={"If-None-Match": other})
+                assert (again.status_code, again.content) == (200, first.content), other
+
+
+async def test_each_file_has_a_tag_of_its_own_that_depends_on_nothing_else() -> None:
+    tags = []
+    for _ in range(2):
+        page.files.cache_clear()
+        async with client(FakeEngine()) as session:
+            tags.append([(await session.get(path)).headers["etag"] for path in PATHS])
+    assert tags[0] == tags[1]
+    assert len(set(tags[0])) == len(PATHS)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("*, gzip;q=0", False),
+        ("br", False),
+        ("identity", False),
+        ("", False),
+        (";,gzip;q=x,", False),
+    ],
+)
+async def test_it_comes_compressed_to_those_who_read_that(accepted: str, packed: bool) -> None:
+    async with client(FakeEngine()) as session:
+        async with session.stream("GET", "/", headers={"Accept-Encoding": accepted}) as answer:
+            raw = b"".join([piece async for piece in answer.aiter_raw()])
+            tag = answer.headers["etag"]
+        plain = await session.get("/", headers={"Accept-Encoding": "identity"})
+        again = await session.get("/", headers={"Accept-Encoding": accepted, "If-None-Match": tag})
+    assert answer.headers.get("content-encoding") == ("gzip" if packed else None)
+    assert int(answer.headers["content-length"]) == len(raw)
+    assert (gzip.decompress(raw) if packed else raw) == plain.content
+    # The two forms are not the same bytes.
+    assert (tag != plain.headers["etag"]) == packed
+    assert again.status_code == 304
+    assert "content-encoding" not in again.headers
+
+
+def test_it_is_small() -> None:
+    sizes = {name: len(file.packed) for name, file in page.files().items() if "LICENSE" not in name}
+    assert sum(sizes.values()) < BUDGET, sizes
+
+
+def test_there_is_no_script_or_style_in_the_markup(markup: Markup) -> None:
+    assert markup.code == ""
+    assert markup.named("script")
+    assert all(script.get("src") for script in markup.named("script"))
+    assert not markup.named("style")
+    for tag, attributes in markup.found:
+        assert tag not in ("base", "embed", "frame", "iframe", "object"), tag
+        assert "style" not in attributes, tag
+        assert not [name for name in attributes if name.startswith("on")], tag
+        assert "http-equiv" not in attributes, tag
+
+
+def test_every_address_in_the_markup_is_relative_and_there(markup: Markup) -> None:
+    named = {
+        value
+        for _, attributes in markup.found
+        for name, value in attributes.items()
+        if name in ("src", "href", "action", "poster", "data", "srcset")
+    }
+    files = {each for each in named if not each.startswith(("#", "data:"))}
+    assert {each for each in files if each.startswith("page/")} >= {
+        script["src"] for script in markup.named("script")
+    }
+    known = {f"page/{name}" for name in PARTS} | {"docs"}
+    assert files <= known, files - known
+
+
+def test_modules_load_from_beside_themselves() -> None:
+    for name in PARTS:
+        if name.endswith(".js"):
+            text = (page.FOLDER / name).read_text()
+            loaded = re.findall(r"""(?:^|\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""", text, re.M)
+            loaded = [each for each in loaded if "/" in each or each.endswith(".js")]
+            assert {each.removeprefix("./") for each in loaded} <= set(PARTS), name
+            assert all(each.startswith("./") for each in loaded), name
+
+
+def test_the_page_says_what_it_is(markup: Markup) -> None:
+    assert markup.named("html")[0]["lang"] == "en"
+    assert markup.named("title")
+    metas = {meta.get("name"): meta.get("content", "") for meta in markup.named("meta")}
+    assert "width=device-width" in metas["viewport"]
+    assert not re.search(r"user-scalable\s*=\s*no|maximum-scale", metas["viewport"])
+    assert {"charset": "utf-8"} in markup.named("meta")
+    # Otherwise a browser asks for /favicon.ico.
+    assert any("icon" in link.get("rel", "") for link in markup.named("link"))
+
+
+@pytest.mark.parametrize("name", [page.FIRST, *PARTS])
+def test_no_file_makes_markup_of_text_or_keeps_or_sends_anything(name: str) -> None:
+    text = (page.FOLDER / name).read_text()
+    if "LICENSE" not in name:
+        for pattern in (*SINKS, *STORES, *SENDERS, OUTSIDE):
+            assert not re.search(pattern, text), pattern
+
+
+def test_the_patterns_find_what_they_are_for() -> None:
+    for text in (
+        "a.innerHTML = b",
+        "outerHTML",
+        "document . write(x)",
+        "eval (x)",
+        "new  Function('a')",
+        "setTimeout('a', 1)",
+        "Document.parseHTMLUnsafe(x)",
+        "href = `javascript:${x}`",
+        "localStorage.key = 1",
+        "document.cookie",
+        "await caches.open('a')",
+        'fetch("https://cdn.example.com/a.js")',
+    ):
+        assert any(re.search(each, text) for each in (*SINKS, *STORES, *SENDERS, OUTSIDE)), text
+    for text in ("https://example.org/video.mp4", "http://www.w3.org/2000/svg", "setTimeout(go)"):
+        assert not any(re.search(each, text) for each in (*SINKS, *STORES, *SENDERS, OUTSIDE)), text
+
+
+@pytest.mark.parametrize("prefix", ["/deepfake", "/a/b/"])
+async def test_under_a_prefix_that_is_left_or_stripped(prefix: str) -> None:
+    under = prefix.rstrip("/")
+    async with client(FakeEngine(), Settings(root_path=prefix)) as session:
+        for path in PATHS:
+            plain, prefixed = await session.get(path), await session.get(under + path)
+            assert plain.status_code == prefixed.status_code == 200
+            assert plain.content == prefixed.content
+        for host in ("service", "evil.example"):
+            bare = await session.get(under, headers={"Host": host})
+            assert (bare.status_code, bare.headers["location"]) == (308, f"{under}/")
+        problem(await session.get(f"{under}x"), 404, "not_found")
+
+
+async def test_it_can_be_turned_off() -> None:
+    prefixed = OFF.model_copy(update={"root_path": "/deepfake"})
+    async with client(FakeEngine(), OFF) as session, client(FakeEngine(), prefixed) as other:
+        for path in PATHS:
+            problem(await session.get(path), 404, "not_found")
+        problem(await other.get("/deepfake"), 404, "not_found")
+        assert (await session.get("/docs")).status_code == 200
+    async with client(FakeEngine(), Settings(server=ServerSettings(docs=False))) as session:
+        assert (await session.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("engine", [FakeEngine(), FakeEngine(readiness=Readiness(ready=False))])
+async def test_it_is_open_where_keys_are_set_and_before_models_are_loaded(
+    engine: FakeEngine,
+) -> None:
+    keyed = Settings(auth=AuthSettings(keys=[entry("alice", new_key())]))
+    async with client(engine, keyed) as session:
+        assert (await session.get("/")).status_code == 200
+        problem(await session.get("/v1/models"), 401, "unauthorized")
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_the_page_learns_what_it_may_offer(offered: bool, tmp_path: Path) -> None:
+    private, _ = new_signing_key()
+    (tmp_path / "key.pem").write_bytes(private)
+    chosen = Settings(
+        auth=AuthSettings(keys=[entry("alice", new_key())]),
+        fetch=FetchSettings(enabled=offered),
+        receipt=ReceiptSettings(key=tmp_path / "key.pem" if offered else None),
+        server=ServerSettings(docs=offered),
+    )
+    async with client(FakeEngine(), chosen) as session:
+        told = await session.get("/page/offers.json")
+    assert told.json() == dict.fromkeys(("docs", "links", "receipts"), offered)
+    for name, value in HEADERS.items():
+        assert told.headers[name] == value
+
+
+async def test_pages_of_other_origins_get_no_leave_to_embed_it() -> None:
+    shared = Settings(server=ServerSettings(cors_origins=["https://example.org"]))
+    async with client(FakeEngine(), shared) as session:
+        answer = await session.get("/", headers={"Origin": "https://example.org"})
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert {each.strip() for each in answer.headers["vary"].split(",")} == {
+        "Accept-Encoding",
+        "Origin",
+    }
+
+
+async def test_the_api_knows_nothing_of_it() -> None:
+    schema = create_app(Settings(), FakeEngine()).openapi()
+    assert "/" not in schema["paths"]
+    assert not [path for path in schema["paths"] if path.startswith("/page")]
+    async with client(FakeEngine()) as session:
+        for method in ("POST", "PUT", "DELETE"):
+            refused = await session.request(method, "/", content=b"x")
+            problem(refused, 405, "method_not_allowed")
+            assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+async def test_it_is_counted_and_logged_by_route(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="service.access"):
+        async with client(FakeEngine()) as session:
+            for path in ("/", f"/page/{PARTS[0]}", "/page/SECRET", "/page/SECRET2"):
+                await session.get(path)
+            text = (await session.get("/metrics")).text
+    assert 'http_requests_total{method="GET",route="/",status="200"} 1.0' in text
+    assert 'http_requests_total{method="GET",route="/page/{name}",status="200"} 1.0' in text
+    assert 'http_requests_total{method="GET",route="/page/{name}",status="404"} 2.0' in text
+    lines = [str(vars(record)) for record in caplog.records]
+    assert len(lines) == 5
+    assert not [each for each in (text, *lines) if "SECRET" in each]
+
+
+def test_an_installed_package_holds_it(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        packed = {name for name in files.namelist() if name.startswith("service/page/")}
+        assert packed == {f"service/page/{name}" for name in (page.FIRST, *PARTS)}
+        for name in packed:
+            assert files.read(name) == (REPOSITORY / name).read_bytes()
+
+
+async def test_nothing_is_read_or_compressed_once_it_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may run where it can open no file, and costs nobody else anything."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    async with client(FakeEngine()) as session:
+        monkeypatch.setattr(Path, "read_bytes", never)
+        monkeypatch.setattr(gzip, "compress", never)
+        for path in PATHS:
+            assert (await session.get(path)).status_code == 200
