@@ -51,7 +51,7 @@ class Metrics:
         )
         self._problems = self._counter(
             "deepfake_problems_total",
-            "Errors told to callers, by code: problem documents, ends of streams and of jobs",
+            "Errors told, by code: problem documents, ends of streams and jobs, videos of lists",
             ("code",),
         )
         self._shed = self._counter(

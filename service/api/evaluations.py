@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from service.api.lines import Closing, Lines
 from service.api.query import require_served
 from service.engine import DetectionOptions, Engine, Readiness
 from service.evaluation.manifest import Item, ManifestError, read_manifest
+from service.evaluation.rows import ItemRow
 from service.evaluation.running import Effort, evaluate
 from service.evaluation.scorers import report_of
 from service.evaluation.tally import Tally
@@ -144,13 +145,21 @@ class Evaluations:
         rows = evaluate(items, scorer, Effort(self._settings.concurrency, _ATTEMPTS))
         self._enter(caller)
         return Lines(
-            rows,
+            self._counted(rows),
             Tally(self._settings.clips),
             len(items),
             beat=self._beat,
             request_id=request.state.request_id,
             ended=lambda: self._leave(caller),
         )
+
+    async def _counted(self, rows: AsyncGenerator[ItemRow, None]) -> AsyncGenerator[ItemRow, None]:
+        """The same; a video that got no report is an error told, as if it had come by itself."""
+        async with aclosing(rows):
+            async for row in rows:
+                if row.code is not None:
+                    self._metrics.problem(row.code)
+                yield row
 
     def _require_room(self, caller: str) -> None:
         if caller in self._callers:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from service.api.accept import NDJSON
 from service.api.events import ErrorEvent
 from service.api.presence import while_connected
-from service.api.problems import document
+from service.api.problems import document, note
 from service.api.stream import HEADERS
 from service.errors import NotReady, ServiceError
 from service.evaluation.result import Result, result_of
@@ -69,7 +69,7 @@ class Lines(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises ``ClientDisconnect``."""
         try:
-            await while_connected(receive, self._send(send))
+            await while_connected(receive, self._send(scope, send))
         finally:
             if self._measuring is None or self._measuring.done():
                 self._ended()
@@ -77,11 +77,13 @@ class Lines(Response):
                 # A thread cannot be stopped: its list holds its place until then.
                 self._measuring.add_done_callback(lambda _: self._ended())
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, scope: Scope, send: Send) -> None:
         head = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **head})
         async with aclosing(self._events()) as events:
             async for event in events:
+                if isinstance(event, ErrorEvent):
+                    note(scope, event.problem.code)
                 line = event.model_dump_json().encode() + b"\n"
                 await send({"type": "http.response.body", "body": line, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

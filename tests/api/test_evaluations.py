@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -57,6 +58,14 @@ def lines_of(response: httpx.Response) -> list[dict[str, Any]]:
     assert response.headers["content-type"] == "application/x-ndjson"
     assert response.headers["cache-control"] == "no-store"
     return [json.loads(line) for line in response.text.splitlines()]
+
+
+async def counted(session: httpx.AsyncClient) -> dict[str, int]:
+    """How often callers were told of which error."""
+    text = (await session.get("/metrics")).text
+    found = re.findall(r'^deepfake_problems_total\{code="(\w+)"\} (\d+)', text, re.MULTILINE)
+    assert found
+    return {code: int(much) for code, much in found if int(much)}
 
 
 async def evaluated(
@@ -148,6 +157,15 @@ async def test_what_the_engine_refuses_is_a_row(site: RunningSite) -> None:
     assert result["groups"][0]["coverage"]["unscored"] == {"undecodable": 1}
 
 
+async def test_a_video_that_fails_counts_as_if_it_had_come_by_itself(site: RunningSite) -> None:
+    urls = [site.url("ranges"), site.url("ranges"), "http://10.0.0.1", "gopher://a"]
+    async with client(FakeEngine(error=RuntimeError("odd")), chosen(site)) as session:
+        _, *rows, _ = lines_of(await evaluated(session, listed(*urls)))
+        told = await counted(session)
+    assert {row["status"] for row in rows} == {"error"}
+    assert told == {"internal": 2, "url_blocked": 2}
+
+
 async def test_each_video_takes_a_place_and_gives_it_back(site: RunningSite) -> None:
     tight = chosen(
         site,
@@ -157,8 +175,10 @@ async def test_each_video_takes_a_place_and_gives_it_back(site: RunningSite) -> 
     async with client(FakeEngine(), tight) as session:
         # More than the places there are, and after the first 30 at most one in two seconds.
         _, *rows, _ = lines_of(await evaluated(session, listed(*[site.url("ranges")] * 32)))
+        told = await counted(session)
     assert [row["status"] for row in rows] == ["ok"] * 32
     assert max(row["attempts"] for row in rows) > 1
+    assert told == {}, "who had to wait was told of no error"
 
 
 @asynccontextmanager
@@ -240,10 +260,12 @@ async def test_what_nobody_foresaw_in_the_figures_is_told(
     async with client(FakeEngine(), chosen(site)) as session:
         answer = await evaluated(session, listed(site.url("ranges")))
         again = await evaluated(session, listed(site.url("ranges")))
+        told = await counted(session)
     *_, last = lines_of(answer)
     assert last["problem"]["code"] == "internal"
     assert "secret" not in answer.text
     assert again.status_code == 200
+    assert told == {"internal": 2}, "as the end of a stream"
 
 
 @asynccontextmanager
