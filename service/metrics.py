@@ -31,6 +31,12 @@ _ABSTAINED = ("uncertain", "no_face", "unable")
 _BOUNDS = ("lower", "threshold", "upper")
 _CALLBACKS = ("delivered", "given_up")
 _RELOADS = ("done", "failed")
+_TAKEN = {
+    ("POST", "/v1/detections"): (200, 202, 503),
+    ("POST", "/v1/evaluations"): (200, 503),
+    ("OTHER", "unread"): (503,),
+}
+"""Method and route of what may have brought videos, and how that is answered, well or not taken."""
 
 
 class Metrics:
@@ -43,6 +49,9 @@ class Metrics:
             "HTTP requests answered; 499: the client went away first",
             ("method", "route", "status"),
         )
+        for (method, route), statuses in _TAKEN.items():
+            for status in statuses:
+                self._requests.add(method, route, str(status), by=0)
         self._request_seconds = self._histogram(
             "http_request_duration_seconds",
             "From the first byte of a request to the last of its answer",

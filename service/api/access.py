@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import logs, tracing
+from service.errors import NotReady
 from service.metrics import Metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -56,7 +57,9 @@ class Access:
         method, route, problem = (str(fields[name]) for name in ("method", "route", "problem"))
         self._metrics.request(method, route, exchange.status, exchange.seconds())
         if fields["problem"] is not None:
-            self._metrics.problem(problem)
+            # Who asks whether it is ready, and hears that it is not, is told of no error.
+            if (method, problem) != ("GET", NotReady.code):
+                self._metrics.problem(problem)
             span.set_attribute("error.type", problem)
         if exchange.status >= 500:
             span.set_status(StatusCode.ERROR)

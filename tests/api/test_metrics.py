@@ -9,16 +9,18 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from service import wire
 from service.app import create_app
 from service.engine import Readiness
 from service.errors import ModelError, Undecodable
 from service.instruments import Metric
-from service.metrics import Metrics
+from service.metrics import _TAKEN, Metrics
 from service.server import Server
 from service.settings import Limits, Settings
-from tests.api.client import OCTETS, client, problem
+from tests.api.client import OCTETS, client, problem, settings
 from tests.api.fakes import FakeEngine
 from tests.api.served import SERVED, TWO_MODELS
+from tests.api.wire import code, connected, eventually, read_all, served
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 READY = Readiness(ready=True, models=(SERVED,), running=1, waiting=2)
@@ -157,6 +159,49 @@ async def test_errors_are_counted_by_code_however_they_are_told() -> None:
         assert await told("undecodable") == 3
         await session.get("/nothing")
         assert await told("not_found") == 1
+
+
+async def test_who_asks_whether_it_is_ready_is_told_of_no_error() -> None:
+    not_ready = "deepfake_problems_total", (("code", "not_ready"),)
+    async with client(FakeEngine(readiness=BROKEN)) as session:
+        for path in ("/v2/health/ready", "/health", "/v1/models"):
+            problem(await session.get(path), 503, "not_ready")
+        assert (await samples((await session.get("/metrics")).text))[not_ready] == 0
+        refused = await session.post("/v1/detections", content=b"x", headers=OCTETS)
+        problem(refused, 503, "not_ready")
+        assert (await samples((await session.get("/metrics")).text))[not_ready] == 1
+
+
+async def test_what_is_refused_unread_is_told_and_turned_away() -> None:
+    with served(settings(connections=1), FakeEngine()) as port:
+        with connected(port), connected(port) as refused:
+            assert code(read_all(refused)) == "not_ready"
+        shown: list[httpx.Response] = []
+
+        def free() -> bool:
+            shown.append(httpx.get(f"http://127.0.0.1:{port}/metrics"))
+            return shown[-1].status_code == 200
+
+        assert eventually(free)
+    values = await samples(shown[-1].text)
+    unread = (("method", "OTHER"), ("route", "unread"), ("status", "503"))
+    # Those that looked too early were refused as well.
+    times = 1 + [each.status_code for each in shown].count(503)
+    assert values["http_requests_total", unread] == times
+    assert values["deepfake_problems_total", (("code", "not_ready"),)] == times
+    assert values["deepfake_shed_total", (("reason", "connections"),)] == times
+
+
+async def test_answers_to_who_brings_videos_begin_with_0() -> None:
+    app = create_app(Settings(), FakeEngine())
+    values = await samples(app.state.metrics.expose("")[0].decode())
+    paths = app.openapi()["paths"].items()
+    known = {(method.upper(), path) for path, operations in paths for method in operations}
+    assert set(_TAKEN) <= known | {(wire._METHOD, wire._ROUTE)}
+    for (method, route), statuses in _TAKEN.items():
+        for status in statuses:
+            labels = (("method", method), ("route", route), ("status", str(status)))
+            assert values["http_requests_total", labels] == 0
 
 
 async def test_a_job_that_its_owner_deletes_is_no_failure() -> None:

@@ -110,7 +110,7 @@ def test_under_a_path_prefix(stripped: bool) -> None:
         metrics = httpx.get(f"{base}/metrics").text
     assert response.status_code == 200
     assert schema["servers"] == [{"url": "/deepfake"}]
-    assert 'route="/v1/detections"' in metrics
+    assert '_count{method="POST",route="/v1/detections"} 1.0' in metrics
 
 
 @pytest.mark.parametrize(("trusted", "scheme"), [("127.0.0.1", "https"), ("10.0.0.0/8", "http")])
