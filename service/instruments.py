@@ -29,6 +29,8 @@ class Metric:
     text: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
+    """Of the one label of a histogram, there from the start: a rate needs the 0 before."""
 
 
 class Counter(Protocol):
@@ -92,15 +94,16 @@ class PrometheusInstruments:
     def histogram(self, metric: Metric) -> Histogram:
         """See ``Instruments``."""
         self.catalogue.append(metric)
-        return _Histogram(
-            prometheus_client.Histogram(
-                metric.name,
-                metric.text,
-                metric.labels,
-                buckets=metric.buckets,
-                registry=self._registry,
-            )
+        made = prometheus_client.Histogram(
+            metric.name,
+            metric.text,
+            metric.labels,
+            buckets=metric.buckets,
+            registry=self._registry,
         )
+        for value in metric.values:
+            made.labels(value)
+        return _Histogram(made)
 
     def watch(self, metric: Metric, read: Callable[[], Readings]) -> None:
         """See ``Instruments``."""

@@ -30,6 +30,7 @@ _SHED = ("draining", "rate", "caller_concurrency", "places", "media_bytes", "job
 _ABSTAINED = ("uncertain", "no_face", "unable")
 _BOUNDS = ("lower", "threshold", "upper")
 _CALLBACKS = ("delivered", "given_up")
+_ENDS = ("finished", "abandoned")
 _RELOADS = ("done", "failed")
 _TAKEN = {
     ("POST", "/v1/detections"): (200, 202, 503),
@@ -71,6 +72,13 @@ class Metrics:
             "Time of one video in each stage",
             _SECONDS,
             ("stage",),
+        )
+        self._detection_seconds = self._histogram(
+            "deepfake_detection_duration_seconds",
+            "From a video's first byte to its report, or until its caller gave it up",
+            _SECONDS,
+            ("outcome",),
+            _ENDS,
         )
         self._batches = self._counter("deepfake_batches_total", "Batches scored", _MODEL)
         self._clips = self._counter("deepfake_clips_total", "Clips scored", _MODEL)
@@ -191,8 +199,14 @@ class Metrics:
         self._requests.add(method, route, str(status))
         self._request_seconds.observe(seconds, method, route)
 
-    def detection(self, report: Report, received: float) -> None:
-        """One video is scored; its body took ``received`` seconds to arrive."""
+    def abandoned(self, took: float) -> None:
+        """The caller of one video went away, or deleted its job, ``took`` seconds after it came."""
+        self._detection_seconds.observe(took, "abandoned")
+
+    def detection(self, report: Report, received: float, took: float) -> None:
+        """One video is scored: its body took ``received`` seconds to arrive, and everything from
+        its first byte to the report ``took``."""
+        self._detection_seconds.observe(took, "finished")
         timing, coverage = report.timing, report.coverage
         stages = {
             "receive": received,
@@ -237,10 +251,15 @@ class Metrics:
         return made
 
     def _histogram(
-        self, name: str, text: str, buckets: Sequence[float], labels: Sequence[str] = ()
+        self,
+        name: str,
+        text: str,
+        buckets: Sequence[float],
+        labels: Sequence[str] = (),
+        values: Sequence[str] = (),
     ) -> Histogram:
         return self._instruments.histogram(
-            Metric(name, "histogram", text, tuple(labels), tuple(buckets))
+            Metric(name, "histogram", text, tuple(labels), tuple(buckets), tuple(values))
         )
 
     def _watch(

@@ -52,6 +52,8 @@ class Work:
         self.progress: Progress | None = None
         self.segments: list[SegmentScored] = []
         self.outcome: Outcome | None = None
+        self.abandoned = False
+        """Whether it was cancelled before it had an outcome."""
         self._reason: ServiceError = NotReady("The work was cancelled.")
         self._finished = finished
         self._news = asyncio.Event()
@@ -136,7 +138,7 @@ class Work:
         with suppress(asyncio.CancelledError):
             self._task.exception()
         if self.outcome is None:
-            self.outcome = Outcome(error=self._reason)
+            self.outcome, self.abandoned = Outcome(error=self._reason), True
         if self.outcome.error is not None:
             # Its traceback leads to frames that hold the media, and a job keeps it for long.
             _forget_frames(self.outcome.error)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -157,20 +157,27 @@ class Detections:
         ended: Callable[[], None],
     ) -> Work:
         """Read the body and start the work; the media live no longer than that."""
+        arrived = time.perf_counter()
         with Stage("receive"):
             opening, received = await body.read(place, self._limits)
 
+        def finished(report: Report) -> None:
+            self._metrics.detection(report, received, time.perf_counter() - arrived)
+
         def over() -> None:
             place.release()
+            if work.abandoned:
+                self._metrics.abandoned(time.perf_counter() - arrived)
             ended()
 
-        return Work(
+        work = Work(
             self._events(opening, options, signer),
             request.state.request_id,
             received=received,
-            finished=partial(self._metrics.detection, received=received),
+            finished=finished,
             ended=over,
         )
+        return work
 
     async def _events(
         self,

@@ -94,12 +94,13 @@ class _Scorer:
             raise Closing
         url = self.fetcher.checked(item.url)
         place = self.admission.admit(self.caller, 0)
+        started = time.perf_counter()
         try:
             async with self.fetcher.open(url, place.arrive) as media:
                 report = await report_of(self.engine, media, self.options)
         finally:
             place.release()
-        self.metrics.detection(report, received=0.0)
+        self.metrics.detection(report, received=0.0, took=time.perf_counter() - started)
         return report
 
     async def wait(self, seconds: float) -> None:

@@ -176,9 +176,11 @@ async def test_each_video_takes_a_place_and_gives_it_back(site: RunningSite) -> 
         # More than the places there are, and after the first 30 at most one in two seconds.
         _, *rows, _ = lines_of(await evaluated(session, listed(*[site.url("ranges")] * 32)))
         told = await counted(session)
+        text = (await session.get("/metrics")).text
     assert [row["status"] for row in rows] == ["ok"] * 32
     assert max(row["attempts"] for row in rows) > 1
     assert told == {}, "who had to wait was told of no error"
+    assert 'deepfake_detection_duration_seconds_count{outcome="finished"} 32.0\n' in text
 
 
 @asynccontextmanager

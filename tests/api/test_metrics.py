@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import threading
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import wire
@@ -20,7 +22,7 @@ from service.settings import Limits, Settings
 from tests.api.client import OCTETS, client, problem, settings
 from tests.api.fakes import FakeEngine
 from tests.api.served import SERVED, TWO_MODELS
-from tests.api.wire import code, connected, eventually, read_all, served
+from tests.api.wire import POST, code, connected, eventually, read_all, served
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 READY = Readiness(ready=True, models=(SERVED,), running=1, waiting=2)
@@ -138,6 +140,75 @@ async def test_a_report_is_counted_with_all_that_may_drift() -> None:
     share = coverage["frames_with_face"] / coverage["frames_decoded"]
     assert values["deepfake_face_frames_ratio_sum", ()] == share
     assert values["deepfake_fetched_bytes_total", ()] == coverage["bytes_fetched"]
+
+
+FORMS = [
+    pytest.param(OCTETS, id="waited for"),
+    pytest.param(OCTETS | {"Accept": "application/x-ndjson"}, id="streamed"),
+    pytest.param(OCTETS | {"Prefer": "respond-async"}, id="a job"),
+]
+
+
+async def times(session: httpx.AsyncClient, outcome: str) -> tuple[float, float]:
+    """How many videos ended so, and after how many seconds together."""
+    values = await samples((await session.get("/metrics")).text)
+    labels = (("outcome", outcome),)
+    name = "deepfake_detection_duration_seconds"
+    return values[f"{name}_count", labels], values[f"{name}_sum", labels]
+
+
+@pytest.mark.parametrize("headers", FORMS)
+async def test_a_video_is_timed_until_its_report(headers: dict[str, str]) -> None:
+    gate = threading.Event()
+    engine = FakeEngine(gate=gate, readiness=READY)
+    async with client(engine) as session:
+        assert await times(session, "finished") == await times(session, "abandoned") == (0, 0)
+        asked = asyncio.create_task(session.post("/v1/detections", content=b"x", headers=headers))
+        while not engine.asked:  # noqa: ASYNC110 - an engine of tests tells nobody
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        gate.set()
+        answer = await asked
+        if "location" in answer.headers:
+            await session.get(answer.headers["location"], headers={"Accept": "text/event-stream"})
+        count, seconds = await times(session, "finished")
+        assert await times(session, "abandoned") == (0, 0)
+    assert count == 1
+    assert seconds >= 0.2
+
+
+@pytest.mark.parametrize("headers", FORMS)
+async def test_a_video_that_fails_has_no_time(headers: dict[str, str]) -> None:
+    async with client(FakeEngine(error=Undecodable("No."), readiness=READY)) as session:
+        answer = await session.post("/v1/detections", content=b"x", headers=headers)
+        if "location" in answer.headers:
+            await session.get(answer.headers["location"], headers={"Accept": "text/event-stream"})
+        assert await times(session, "finished") == await times(session, "abandoned") == (0, 0)
+
+
+async def test_a_job_that_is_deleted_is_timed_as_abandoned() -> None:
+    async with client(FakeEngine(gate=threading.Event(), readiness=READY)) as session:
+        headers = OCTETS | {"Prefer": "respond-async"}
+        taken = await session.post("/v1/detections", content=b"x", headers=headers)
+        await session.delete(taken.headers["location"])
+        assert (await times(session, "abandoned"))[0] == 1
+        assert await times(session, "finished") == (0, 0)
+
+
+def test_who_goes_away_is_timed_as_abandoned() -> None:
+    engine = FakeEngine(gate=threading.Event(), readiness=READY)
+    with served(Settings(), engine) as port:
+
+        def timed(outcome: str, count: int) -> bool:
+            line = f'deepfake_detection_duration_seconds_count{{outcome="{outcome}"}} {count}.0\n'
+            return line in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+
+        with connected(port) as waiting:
+            waiting.sendall(POST + b"Content-Length: 1\r\n\r\nx")
+            assert eventually(lambda: len(engine.asked) == 1)
+            assert timed("abandoned", 0)
+        assert eventually(lambda: timed("abandoned", 1))
+        assert timed("finished", 0)
 
 
 async def test_errors_are_counted_by_code_however_they_are_told() -> None:

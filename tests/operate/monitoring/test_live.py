@@ -32,7 +32,7 @@ EXPOSITION = Path(__file__).parent / "dcgm.prom"
 STEADY = {
     "Replicas ready": "it is ready all the time",
     "Alerts": "most wait for minutes before they fire",
-    "Slow answers against the objective": "none takes 30 s",
+    "Slow videos against the objective": "none takes 30 s",
     "Latency budget left": "none takes 30 s",
     "Replicas": "one, since before the load",
     "Models": "one, since before the load",
