@@ -144,7 +144,7 @@ def test_every_panel_shows_the_load(live: Live, name: str) -> None:
 
 def _moved(course: Mapping[float, float], start: float) -> bool:
     """It has several values, or none from before the load, such as a share of nothing."""
-    return max(course.values()) - min(course.values()) > 1e-9 or min(course) > start + 1.5
+    return max(course.values()) - min(course.values()) > 1e-9 or min(course) > start + 0.5
 
 
 def _steady(query: Query) -> bool:
