@@ -34,7 +34,10 @@ export class Form {
     this.receipt = the("offer-receipt", HTMLInputElement);
     /** @type {File | null} */
     this.file = null;
-    /** By the name that stands for them, the networks that score. @type {Map<string, Model[]>} */
+    /**
+     * By the name that stands for them, the networks that score.
+     * @type {Map<string, Model[]>}
+     */
     this.models = new Map();
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();

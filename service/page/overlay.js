@@ -14,6 +14,9 @@ import { brief, say } from "./words.js";
 /** Boxes in one picture, at most. */
 const MOST = 40;
 
+/** Pixels below which whole words would cover the picture. */
+const NARROW = 500;
+
 /** Colour, width and dashes of a box: each tells the verdict by itself. */
 /** @type {Record<FaceVerdict, {colour: string, width: number, dashes: number[]}>} */
 const LINES = {
@@ -144,14 +147,16 @@ function label(pen, seen, [x0, y0, x1, y1], across) {
     pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
   }
   pen.setLineDash([]);
-  const text = say("viewer.face-now", {
+  const narrow = across < NARROW;
+  // The words stand below the picture as well.
+  const text = say(narrow ? "viewer.face-brief" : "viewer.face-now", {
     face: String(seen.face),
     score: brief(seen.score),
     verdict: say(`word.${seen.verdict}`),
   });
-  pen.font = `600 ${across < 500 ? 11 : 13}px system-ui, sans-serif`;
+  pen.font = `600 ${narrow ? 11 : 13}px system-ui, sans-serif`;
   pen.textBaseline = "middle";
-  const tall = across < 500 ? 18 : 22;
+  const tall = narrow ? 16 : 22;
   const wide = Math.min(pen.measureText(text).width + 12, across);
   const left = Math.min(Math.max(x0 - width / 2, 0), across - wide);
   const top = y0 - tall - 2 >= 0 ? y0 - tall - 2 : Math.max(y0 + 2, 0);

@@ -31,6 +31,7 @@ const trouble = new TroubleBox(the("problem-box", HTMLElement), {
   more: the("problem-more", HTMLElement),
   retry: the("retry", HTMLButtonElement),
 });
+/** @type {Form} */
 const form = new Form({
   file: (file) => {
     trouble.hide();
@@ -42,16 +43,25 @@ const form = new Form({
   model: () => warn(form.chosen),
 });
 
-/** What is asked of the service now; null while it is not. @type {{cancel: () => void} | null} */
+/**
+ * What is asked of the service now; null while it is not.
+ * @type {{cancel: () => void} | null}
+ */
 let running = null;
 
-/** The last report as it came, and what it was asked with. @type {{text: string, order: Order} | null} */
+/**
+ * The last report as it came, and what it was asked with.
+ * @type {{text: string, order: Order} | null}
+ */
 let last = null;
 
 /** Bytes of a video, at most; 0 while that is not known. */
 let largest = 0;
 
-/** Whether receipts are signed here, as far as is known. @type {boolean | undefined} */
+/**
+ * Whether receipts are signed here, as far as is known.
+ * @type {boolean | undefined}
+ */
 let receipts;
 
 /**
@@ -244,7 +254,7 @@ function offer(order, receipt) {
 function sign() {
   if (!last) return;
   const { file, url } = last.order;
-  const time = new Date().toLocaleString(lang, { dateStyle: "long", timeStyle: "short" });
+  const time = new Date().toLocaleString(lang, { dateStyle: "long", timeStyle: "long" });
   the("print-made", HTMLElement).textContent = say("print.made", { time, address: service() });
   the("print-source", HTMLElement).textContent = file
     ? say("print.file", { name: plain(file.name) })

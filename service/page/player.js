@@ -15,7 +15,10 @@ export class Player {
     this.state = "none";
     /** The file's address in this browser. */
     this.url = "";
-    /** Where to go back to after a look elsewhere. @type {number | null} */
+    /**
+     * Where to go back to after a look elsewhere.
+     * @type {number | null}
+     */
     this.kept = null;
     video.addEventListener("loadeddata", () => {
       this.become(video.videoWidth > 0 ? "ready" : "unplayable");

@@ -61,7 +61,10 @@ export class Results {
     /** Seconds; 0 while that is not known. */
     this.duration = 0;
     this.over = false;
-    /** When the pictures of faces that are drawn were taken. @type {WeakMap<HTMLCanvasElement, number>} */
+    /**
+     * When the pictures of faces that are drawn were taken.
+     * @type {WeakMap<HTMLCanvasElement, number>}
+     */
     this.portraits = new WeakMap();
     this.drawing = 0;
     this.clear();

@@ -27,7 +27,10 @@ export class Stills {
     this.video.muted = true;
     this.video.playsInline = true;
     this.video.preload = "auto";
-    /** What is drawn, one after another. @type {Promise<void>} */
+    /**
+     * What is drawn, one after another.
+     * @type {Promise<void>}
+     */
     this.queue = Promise.resolve();
     this.round = 0;
     this.pairs = 0;

@@ -182,6 +182,7 @@ export class Timeline {
       const mark = document.createElement("span");
       mark.className = "mark";
       mark.style.left = `${(time / duration) * 100}%`;
+      mark.classList.toggle("end", time / duration > 0.97);
       mark.textContent = step < 1 ? clock(time) : clock(time).replace(/\.\d$/, "");
       marks.push(mark);
     }

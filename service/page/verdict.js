@@ -15,8 +15,17 @@ const UNCALIBRATED = "uncalibrated";
 /** The model that comes with the software. */
 const DEMONSTRATION = /^clrnet-demo\b/;
 
-/** Figures that say how often a verdict was wrong. */
-const ERROR = /^(real faces .*called fake|forged faces .*called real|real faces called fake|forged faces called real)$/;
+/** Figures that say how often a verdict was wrong, as cards name them. */
+const ERROR = /^(real faces (.* )?called fake|forged faces (.* )?called real)$/;
+
+/** Those that are told in plain words. */
+/** @type {Record<string, import("./words.js").TextKey>} */
+const TOLD = {
+  "real faces called fake": "rates.real-fake",
+  "forged faces called real": "rates.forged-real",
+  "real faces of the benchmark called fake": "rates.real-fake-benchmark",
+  "forged faces of the benchmark called real": "rates.forged-real-benchmark",
+};
 
 /** How many figures of a card are listed, at most. */
 const MOST_FIGURES = 80;
@@ -132,9 +141,11 @@ function sense(report) {
  */
 function wrong(metric, model) {
   const item = make("li");
-  const name = [model, metric.name].filter(Boolean).join(": ");
+  const share = percent(metric.value);
+  const told = Object.hasOwn(TOLD, metric.name) ? TOLD[metric.name] : undefined;
+  const words = told ? say(told, { share }) : say("rates.item", { name: metric.name, share });
   item.append(
-    make("strong", say("rates.item", { name, share: percent(metric.value) })),
+    make("strong", [model, words].filter(Boolean).join(": ")),
     make("span", [metric.data, interval(metric, percent)].filter(Boolean).join("; "), "data"),
   );
   return item;
