@@ -21,11 +21,13 @@ VALUES: dict[str, Values] = {
         "image": {"digest": "sha256:" + "0" * 64},
         "imagePullSecrets": [{"name": "registry"}],
         "replicas": 3,
-        "settings": {"LIMITS__CONCURRENCY": "4", "LOG_LEVEL": "debug"},
+        "settings": {"LIMITS__CONCURRENCY": "4", "LOG_LEVEL": "debug", "MODEL__DEVICE": "cpu"},
         "secrets": {
             "apiKeys": {"name": "keys", "key": "keys"},
             "receipt": {"name": "receipt", "key": "tls.key"},
             "webhook": {"name": "webhook", "key": "secret"},
+            "metrics": {"name": "scraper", "key": "key"},
+            "tracing": {"name": "collector", "key": "headers"},
         },
         "model": {
             "path": "clrnet.onnx",
@@ -40,6 +42,13 @@ VALUES: dict[str, Values] = {
             "extraEgress": [{"ports": [{"port": 4318, "protocol": "TCP"}]}],
         },
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "tracing": {
+            "enabled": True,
+            "variables": {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.traces.svc:4318",
+                "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=$(DEEPFAKE_JOBS__REPLICA)",
+            },
+        },
         "podAnnotations": {"a": "b"},
         "podLabels": {"team": "media"},
         "nodeSelector": {"kubernetes.io/arch": "amd64"},
@@ -63,6 +72,11 @@ VALUES: dict[str, Values] = {
         },
     },
     "that calls its callers alone": {"secrets": {"webhook": {"name": "w", "key": "k"}}},
+    "that sends its traces alone": {
+        "tracing": {"enabled": True},
+        "networkPolicy": {"extraEgress": [{"ports": [{"port": 4318, "protocol": "TCP"}]}]},
+    },
+    "that traces in vain": {"tracing": {"enabled": True}},
     "without the rest": {
         "disruptionBudget": {"enabled": False},
         "networkPolicy": {"enabled": False},

@@ -6,11 +6,18 @@ import json
 import shutil
 from typing import Any
 
+import httpx
 import pytest
 import yaml
+from opentelemetry.sdk import environment_variables as opentelemetry
 
-from service.settings import Settings
+from service.api import health
+from service.app import create_metrics_app
+from service.auth import entry
+from service.metrics import Metrics
+from service.settings import AuthSettings, Settings
 from service.sources import addresses
+from tests.docs.pages import blocks
 from tests.operate.kubernetes.charts import CHART, VALUES, Case, Rendered, Values, render
 from tests.operate.kubernetes.mutations import MISTAKEN, WEAKENED, Mutation
 from tests.operate.kubernetes.weaknesses import weaknesses
@@ -87,10 +94,14 @@ def test_the_service_understands_its_settings(
         "DEEPFAKE_JOBS__REPLICA": "deepfake-5c9d8-x2x4z",
         "DEEPFAKE_AUTH__KEYS": json.dumps(["alice:" + "0" * 64]),
         "DEEPFAKE_WEBHOOK__SECRET": "s" * 32,
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=secret",
     }
-    given = {
-        each["name"]: each.get("value") or secrets[each["name"]] for each in one.container["env"]
-    }
+    variables = one.container["env"]
+    given = {each["name"]: each.get("value") or secrets[each["name"]] for each in variables}
+    assert len(given) == len(variables), "one is there twice"
+    for name in [name for name in given if name.startswith("OTEL_")]:
+        assert hasattr(opentelemetry, name), name
+        del given[name]
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings = Settings()
@@ -112,8 +123,6 @@ def exists(settings: Any, path: list[str]) -> bool:
 
 
 def test_probes_ask_for_what_is_served(one: Rendered) -> None:
-    from service.api import health
-
     served = {route.path for route in health.router(lambda: None).routes}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert one.container[probe]["httpGet"]["path"] in served
@@ -143,6 +152,9 @@ def test_it_calls_nobody_unless_it_must(rendered: dict[str, Rendered]) -> None:
     assert [port["port"] for rule in calls for port in rule["ports"]] == [53, 53, 80, 443]
     every = rendered["all of it"].one("NetworkPolicy")["spec"]["egress"]
     assert [port["port"] for rule in every for port in rule["ports"]] == [53, 53, 443, 4318]
+    # By name, as a collector has one.
+    traces = rendered["that sends its traces alone"].one("NetworkPolicy")["spec"]["egress"]
+    assert [port["port"] for rule in traces for port in rule["ports"]] == [53, 53, 4318]
 
 
 def test_the_policy_knows_the_addresses_that_the_service_refuses(
@@ -184,6 +196,39 @@ def test_a_scaled_deployment_does_not_say_how_many(rendered: dict[str, Rendered]
     assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "deepfake"}]
 
 
+async def test_prometheus_is_let_in_by_what_it_sends(rendered: dict[str, Rendered]) -> None:
+    (endpoint,) = rendered["all of it"].one("ServiceMonitor")["spec"]["endpoints"]
+    sent = endpoint["authorization"]
+    assert sent["credentials"] == {"name": "scraper", "key": "key"}
+    asks = {"name": "DEEPFAKE_AUTH__METRICS_KEY", "value": "true"}
+    assert asks in rendered["all of it"].container["env"]
+    auth = AuthSettings(keys=[entry("prometheus", "dfk_x")], metrics_key=True)
+    transport = httpx.ASGITransport(create_metrics_app(Settings(auth=auth), Metrics()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as session:
+        statuses = [
+            (await session.get(endpoint["path"], headers=headers)).status_code
+            for headers in ({}, {"Authorization": f"{sent['type']} dfk_x"})
+        ]
+    assert statuses == [401, 200]
+    usual = rendered["scaled by waiting videos"]
+    assert "authorization" not in usual.one("ServiceMonitor")["spec"]["endpoints"][0]
+    assert asks not in usual.container["env"]
+
+
+def test_traces_go_where_they_are_told(rendered: dict[str, Rendered]) -> None:
+    variables = {each["name"]: each for each in rendered["all of it"].container["env"]}
+    assert variables["DEEPFAKE_TRACING"]["value"] == "true"
+    endpoint = variables["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert endpoint["value"] == "http://collector.traces.svc:4318"
+    headers = variables["OTEL_EXPORTER_OTLP_HEADERS"]["valueFrom"]["secretKeyRef"]
+    assert headers == {"name": "collector", "key": "headers"}
+    # Kubernetes puts in the value of a variable that comes before.
+    names = list(variables)
+    assert names.index("DEEPFAKE_JOBS__REPLICA") < names.index("OTEL_RESOURCE_ATTRIBUTES")
+    usual = {each["name"] for each in rendered["as it is"].container["env"]}
+    assert not any("OTEL" in name or "TRACING" in name for name in usual)
+
+
 def test_a_gpu_is_asked_for_and_insisted_on(rendered: dict[str, Rendered]) -> None:
     gpu = rendered["on a GPU"]
     assert gpu.container["resources"]["limits"]["nvidia.com/gpu"] == 1
@@ -209,6 +254,13 @@ def test_a_replica_has_a_name_whatever_the_release_has(release: str) -> None:
         ({"replicas": 0}, "replicas"),
         ({"settings": {"AUTH__KEYS": "[]"}}, "AUTH__KEYS"),
         ({"settings": {"WEBHOOK__SECRET": "0" * 32}}, "WEBHOOK__SECRET"),
+        ({"settings": {"AUTH__METRICS_KEY": "true"}}, "AUTH__METRICS_KEY"),
+        ({"settings": {"TRACING": "true"}}, "TRACING"),
+        ({"settings": {"MODEL__DEVICE": "cpu"}, "gpu": {"enabled": True}}, "MODEL__DEVICE"),
+        ({"secrets": {"metrics": {"name": "scraper"}}}, "apiKeys"),
+        ({"tracing": {"variables": {"OTEL_EXPORTER_OTLP_HEADERS": "a=b"}}}, "OTLP_HEADERS"),
+        ({"tracing": {"variables": {"PATH": "/"}}}, "PATH"),
+        ({"podLabels": {"app.kubernetes.io/name": "a"}}, "app.kubernetes.io/name"),
         ({"settings": {"LIMITS__BYTES": 1e9}}, "LIMITS__BYTES"),
         ({"model": {"path": "a.onnx"}}, "model"),
         ({"model": {"path": "../a.onnx", "volume": {"nfs": {}}}}, "path"),
@@ -245,6 +297,16 @@ def test_the_notes_warn(rendered: dict[str, Rendered]) -> None:
     assert "Everybody" not in rendered["all of it"].notes
     assert "Jobs are held" in rendered["all of it"].notes
     assert "called freely" in rendered["without the rest"].notes
+    assert "Spans find no way out" in rendered["that traces in vain"].notes
+    assert "Spans" not in rendered["that sends its traces alone"].notes
+
+
+def test_examples_of_the_guide_are_values() -> None:
+    page = REPOSITORY / "docs" / "kubernetes.md"
+    examples = [yaml.safe_load(each.text) for each in blocks(page) if each.language == "yaml"]
+    assert len(examples) > 3
+    for example, chart in zip(examples, render([Case(each) for each in examples]), strict=True):
+        assert chart.error is None, example
 
 
 def test_the_guide_tells_every_value() -> None:

@@ -18,9 +18,9 @@ KINDS = {
     "ServiceAccount",
     "ServiceMonitor",
 }
-SECRET = re.compile(r"KEYS?$|SECRET$|PASSWORD|TOKEN")
-FILES = {"DEEPFAKE_RECEIPT__KEY"}
-"""Settings that are named like secrets and hold a path."""
+SECRET = re.compile(r"HEADERS$|KEYS?$|SECRET$|PASSWORD|TOKEN")
+PLAIN = {"DEEPFAKE_AUTH__METRICS_KEY", "DEEPFAKE_RECEIPT__KEY"}
+"""Settings that are named like secrets and hold yes or no, or a path."""
 
 
 def weaknesses(rendered: Rendered) -> list[str]:
@@ -81,7 +81,7 @@ def _of_container(container: Document) -> Iterator[str]:
         name = each["name"]
         if (
             SECRET.search(name)
-            and name not in FILES
+            and name not in PLAIN
             and "secretKeyRef" not in each.get("valueFrom", {})
         ):
             yield f"{name} is written out"

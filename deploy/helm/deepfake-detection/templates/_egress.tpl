@@ -1,5 +1,5 @@
 {{- define "deepfake.egress" }}
-{{- if include "deepfake.calls" . }}
+{{- if or (include "deepfake.calls" .) .Values.networkPolicy.extraEgress }}
 - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
   to:
     - namespaceSelector:
@@ -8,6 +8,8 @@
       podSelector:
         matchLabels:
           k8s-app: kube-dns
+{{- end }}
+{{- if include "deepfake.calls" . }}
 # The addresses that the service itself refuses (service/sources/addresses.py), once more: whoever
 # got it to call a wrong one would find no way.
 - ports:
