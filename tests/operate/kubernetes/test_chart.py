@@ -309,6 +309,15 @@ def test_examples_of_the_guide_are_values() -> None:
         assert chart.error is None, example
 
 
+def test_the_guide_names_what_can_be_written(rendered: dict[str, Rendered]) -> None:
+    guide = (REPOSITORY / "docs" / "kubernetes.md").read_text()
+    mounts = [each for chart in rendered.values() for each in chart.container.get("volumeMounts", [])]
+    written = {each["mountPath"] for each in mounts if not each.get("readOnly")}
+    # Mounted by every runtime: all that could be written when a pod was looked at (inside.py).
+    for folder in {*written, "/dev/shm"}:
+        assert f"`{folder}`" in guide, folder
+
+
 def test_the_guide_tells_every_value() -> None:
     guide = (REPOSITORY / "docs" / "kubernetes.md").read_text()
     for name in paths(yaml.safe_load((CHART / "values.yaml").read_text())):
