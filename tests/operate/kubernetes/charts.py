@@ -42,6 +42,8 @@ VALUES: dict[str, Values] = {
             "extraEgress": [{"ports": [{"port": 4318, "protocol": "TCP"}]}],
         },
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboards": {"enabled": True, "labels": {"team": "media"}},
         "tracing": {
             "enabled": True,
             "variables": {

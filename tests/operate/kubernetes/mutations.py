@@ -77,6 +77,7 @@ WEAKENED = [
     Mutation(_POLICY, "- podSelector: {}", "[]", "anybody may call"),
     Mutation(_WAYS, " 10.0.0.0/8", "", "it may call private addresses", _EVERY),
     Mutation(_WAYS, " 169.254.0.0/16", "", "it may call private addresses", _EVERY),
+    Mutation("dashboards.yaml", "dashboards/*.json", "*.yml", "alerts.yml is no dashboard", _EVERY),
 ]
 
 MISTAKEN = [
@@ -96,4 +97,6 @@ MISTAKEN = [
         "autoscaling.yaml", "pollingInterval:", "interval:", "Scaled", "scaled by waiting videos"
     ),
     Mutation("servicemonitor.yaml", "interval:", "every:", "ServiceMonitor", _EVERY),
+    Mutation("prometheusrule.yaml", "  groups:", "  group:", "PrometheusRule", _EVERY),
+    Mutation("dashboards.yaml", "\ndata:", "\ndates:", "ConfigMap", _EVERY),
 ]

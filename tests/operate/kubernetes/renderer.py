@@ -68,13 +68,15 @@ def _faults(document: dict[str, Any], version: str) -> Iterator[str]:
         yield f"{where}: {type(error).__name__}: {getattr(error, 'message', error)}"
 
 
-_CUSTOM = ("ScaledObject", "ServiceMonitor")
+_CUSTOM = ("PrometheusRule", "ScaledObject", "ServiceMonitor")
 
 
 def _custom(document: dict[str, Any]) -> None:
     """Against the models made from the operators' own definitions, strictly."""
     if document["kind"] == "ScaledObject":
         from cloudcoil.models.keda.v1alpha1 import ScaledObject as Model
+    elif document["kind"] == "PrometheusRule":
+        from cloudcoil.models.prometheus_operator.v1 import PrometheusRule as Model
     else:
         from cloudcoil.models.prometheus_operator.v1 import ServiceMonitor as Model
     Model.model_validate(document, extra="forbid")

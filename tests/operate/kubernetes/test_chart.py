@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ from tests.docs.pages import blocks
 from tests.operate.kubernetes.charts import CHART, VALUES, Case, Rendered, Values, render
 from tests.operate.kubernetes.mutations import MISTAKEN, WEAKENED, Mutation
 from tests.operate.kubernetes.weaknesses import weaknesses
-from tests.operate.tools import REPOSITORY, needs_tools
+from tests.operate.tools import REPOSITORY, needs_tools, tool
 
 pytestmark = needs_tools
 
@@ -70,6 +71,7 @@ def test_everything_is_rendered_somewhere(rendered: dict[str, Rendered]) -> None
     kinds = {each["kind"] for case in rendered.values() for each in case.documents}
     assert kinds >= {"HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget"}
     assert kinds >= {"ScaledObject", "Service", "ServiceAccount", "ServiceMonitor"}
+    assert kinds >= {"ConfigMap", "PrometheusRule"}
 
 
 @pytest.mark.parametrize("mutation", WEAKENED, ids=str)
@@ -229,6 +231,35 @@ def test_traces_go_where_they_are_told(rendered: dict[str, Rendered]) -> None:
     assert not any("OTEL" in name or "TRACING" in name for name in usual)
 
 
+def test_rules_are_those_of_compose(rendered: dict[str, Rendered]) -> None:
+    """Of the very files: there is no second copy that could differ."""
+    folder = REPOSITORY / "deploy" / "prometheus"
+    files = [folder / "recording.yml", folder / "alerts.yml"]
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    assert rendered["all of it"].one("PrometheusRule")["spec"]["groups"] == groups
+
+
+def test_dashboards_are_those_of_compose(rendered: dict[str, Rendered]) -> None:
+    maps = rendered["all of it"].all("ConfigMap")
+    texts = {name: text for each in maps for name, text in each["data"].items()}
+    files = (REPOSITORY / "deploy" / "grafana" / "dashboards").iterdir()
+    assert texts == {file.name: file.read_text() for file in files}
+    for each in maps:
+        labels = each["metadata"]["labels"]
+        assert (labels["grafana_dashboard"], labels["team"]) == ("1", "media")
+
+
+def test_a_package_holds_what_the_folder_leads_to(
+    rendered: dict[str, Rendered], tmp_path: Path
+) -> None:
+    make = "import helm_python, sys; print(helm_python.package(sys.argv[1]))"
+    made = tool("python", "-c", make, CHART, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    # Where links lead nowhere.
+    (chart,) = render([Case(VALUES["all of it"], chart=tmp_path / made.stdout.strip())])
+    assert chart.documents == rendered["all of it"].documents
+
+
 def test_a_gpu_is_asked_for_and_insisted_on(rendered: dict[str, Rendered]) -> None:
     gpu = rendered["on a GPU"]
     assert gpu.container["resources"]["limits"]["nvidia.com/gpu"] == 1
@@ -311,8 +342,9 @@ def test_examples_of_the_guide_are_values() -> None:
 
 def test_the_guide_names_what_can_be_written(rendered: dict[str, Rendered]) -> None:
     guide = (REPOSITORY / "docs" / "kubernetes.md").read_text()
-    mounts = [each for chart in rendered.values() for each in chart.container.get("volumeMounts", [])]
-    written = {each["mountPath"] for each in mounts if not each.get("readOnly")}
+    mounts = [chart.container.get("volumeMounts", []) for chart in rendered.values()]
+    every = [mount for each in mounts for mount in each]
+    written = {mount["mountPath"] for mount in every if not mount.get("readOnly")}
     # Mounted by every runtime: all that could be written when a pod was looked at (inside.py).
     for folder in {*written, "/dev/shm"}:
         assert f"`{folder}`" in guide, folder

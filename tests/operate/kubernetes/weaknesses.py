@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
 from tests.operate.kubernetes.charts import Document, Rendered
 
-# ConfigMap and Secret would hold values in plain sight of whoever may read the release.
+# A Secret would hold values in plain sight of whoever may read the release.
 KINDS = {
+    "ConfigMap",
     "Deployment",
     "HorizontalPodAutoscaler",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "PrometheusRule",
     "ScaledObject",
     "Service",
     "ServiceAccount",
@@ -35,6 +38,8 @@ def weaknesses(rendered: Rendered) -> list[str]:
         found.append("the account hands out its token")
     for policy in rendered.all("NetworkPolicy"):
         found += _of_policy(policy["spec"])
+    for each in rendered.all("ConfigMap"):
+        found += _of_data(each["data"])
     return found
 
 
@@ -112,3 +117,9 @@ def _of_policy(policy: Document) -> Iterator[str]:
                 yield "it may call private addresses"
         if not rule.get("to") and {each["port"] for each in rule["ports"]} & {53, 80, 443}:
             yield "it may call anybody"
+
+
+def _of_data(data: dict[str, str]) -> Iterator[str]:
+    for name, text in data.items():
+        if not name.endswith(".json") or "panels" not in json.loads(text):
+            yield f"{name} is no dashboard"
