@@ -1,9 +1,12 @@
 # docker build -t clrnet-deepfake .                       CPU
 # docker build -t clrnet-deepfake:gpu --target gpu .      NVIDIA GPU; CUDA 13 and cuDNN 9 are inside
-# docker build --target sbom --output bom .               what is inside, as CycloneDX
+# docker build --target sbom --output bom .               what is inside, as CycloneDX; of the one for
+#                                                         GPUs: --build-arg HARDWARE=gpu
 # --build-arg EXTRA=sites with any: pages on video sites are read
 # --build-arg BASE=python@sha256:...: the same base each time, see docs/containers.md
 ARG BASE=python:3.11-slim-bookworm
+# Whose contents the target sbom lists.
+ARG HARDWARE=cpu
 
 FROM ${BASE} AS wheel
 WORKDIR /src
@@ -65,7 +68,9 @@ ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     NVIDIA_REQUIRE_CUDA="cuda>=13.0"
 COPY --from=environment-gpu /opt/venv /opt/venv
 
-FROM environment-cpu AS inventory
+# A stage, and no image that could have a tag.
+# hadolint ignore=DL3006
+FROM environment-${HARDWARE} AS inventory
 RUN python -m venv /opt/tools \
     && /opt/tools/bin/python -m pip install --no-cache-dir --no-deps --require-hashes \
         -r /requirements/sbom.txt \

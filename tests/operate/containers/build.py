@@ -80,6 +80,13 @@ def in_a_pod() -> dict[str, Any]:
         subprocess.run(["podman", "kube", "down", file], stdout=subprocess.DEVNULL)
 
 
+def listed(hardware: str, image: str) -> int:
+    """How many packages an image's list of contents names."""
+    options = (f"--build-arg=HARDWARE={hardware}", f"--output=type=local,dest={KEPT}")
+    build("sbom", image, f"{IMAGE}:sbom-{hardware}", *options)
+    return len(json.loads((KEPT / "bom.json").read_text())["components"])
+
+
 def contents(image: str) -> dict[str, str]:
     """Every file of the environment with its hash."""
     command = "find /opt/venv -type f -print0 | sort -z | xargs -0 sha256sum"
@@ -98,9 +105,7 @@ def main() -> None:
     if "cpu" in what:
         print(f"cpu: built in {build('cpu', image, IMAGE):.0f} s, {sizes(IMAGE)}")
         print(json.dumps(in_a_container(), indent=2))
-        build("sbom", image, f"{IMAGE}:sbom", f"--output=type=local,dest={KEPT}")
-        listed = json.loads((KEPT / "bom.json").read_text())["components"]
-        print(f"cpu: {len(listed)} packages are listed")
+        print(f"cpu: {listed('cpu', image)} packages are listed")
     if "pod" in what:
         print(json.dumps(in_a_pod(), indent=2))
     if "again" in what:
@@ -112,6 +117,7 @@ def main() -> None:
         seconds = build("gpu", image, f"{IMAGE}:gpu")
         print(f"gpu: built in {seconds:.0f} s, {sizes(f'{IMAGE}:gpu')}")
         print("gpu: missing", inside(f"{IMAGE}:gpu", "sh", "-c", _MISSING))
+        print(f"gpu: {listed('gpu', image)} packages are listed")
 
 
 if __name__ == "__main__":

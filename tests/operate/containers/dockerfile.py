@@ -67,7 +67,8 @@ def complaints(text: str) -> list[str]:
 def _of_stage(stage: Stage, every: list[Stage]) -> list[str]:
     found = []
     names = {each.name for each in every}
-    if stage.base not in names | {"${BASE}", "scratch"}:
+    bases = {stage.base.replace("${HARDWARE}", each) for each in ("cpu", "gpu")}
+    if not bases <= names | {"${BASE}", "scratch"}:
         found.append(f"another base, {stage.base}")
     if stage.all("ADD"):
         found.append("ADD may fetch anything")

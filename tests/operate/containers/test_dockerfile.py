@@ -37,6 +37,7 @@ def test_nothing_is_wrong_with_it() -> None:
         ("FROM ${BASE} AS runtime", "FROM debian:12 AS runtime", "runtime: another base"),
         ("COPY service service", "ADD service service", "wheel: ADD may fetch anything"),
         ("FROM runtime AS cpu", "FROM environment-cpu AS cpu", "cpu: it holds what building left"),
+        ("environment-${HARDWARE}", "environment-${CHIP}", "inventory: another base"),
         ("HEALTHCHECK", "LABEL a=", "gpu: nobody asks"),
         ('"/requirements/$each.txt" ||', "/requirements/$each.txt ||", "SC2086"),
         ("EXPOSE 8000", "RUN apt-get install -y curl", "runtime: Debian's packages"),
@@ -66,6 +67,18 @@ def test_each_target_installs_its_own_pins(hardware: str) -> None:
     copies = " ".join(every[hardware].all("COPY"))
     assert copies == f"--from=environment-{hardware} /opt/venv /opt/venv"
     assert stages(TEXT)[-1].base == "cpu"
+
+
+def test_either_image_can_be_listed() -> None:
+    every = {stage.name: stage for stage in stages(TEXT)}
+    inventory = every["inventory"]
+    bases = {inventory.base.replace("${HARDWARE}", hardware) for hardware in ("cpu", "gpu")}
+    assert bases == {"environment-cpu", "environment-gpu"}
+    # Outside of any stage, or it would be empty in FROM.
+    assert re.search(r"^ARG HARDWARE=cpu$", TEXT.partition("\nFROM ")[0], re.M)
+    (listing,) = inventory.all("RUN")
+    assert listing.endswith("--output-file /bom.json /opt/venv/bin/python")
+    assert every["sbom"].all("COPY") == ["--from=inventory /bom.json /bom.json"]
 
 
 def test_cuda_and_cudnn_come_as_pinned_wheels() -> None:
