@@ -15,7 +15,7 @@
 const NEAR = 0.3;
 
 /** Seconds that a clock may be off. */
-const SLACK = 0.02;
+const SLACK = 0.005;
 
 /**
  * The place of the last of some things, ascending in time, that begins at a moment or before; -1

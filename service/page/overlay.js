@@ -1,6 +1,6 @@
 /** What is drawn over the playing video: boxes with their running score, and a map. */
 
-import { boxAt, runningScore, square } from "./moments.js";
+import { boxAt, runningScore, segmentAt, square } from "./moments.js";
 import { brief, say } from "./words.js";
 
 /** @typedef {import("./report.js").Box} Box */
@@ -115,7 +115,7 @@ export class Overlay {
   drawMap(pen, time, to) {
     if (!this.map || this.map.heat.blank) return;
     const { face, segment, heat } = this.map;
-    if (time < segment.start - 0.05 || time > segment.end + 0.05) return;
+    if (segmentAt(face, time) !== segment) return;
     const box = boxAt(face, time) ?? segment.box;
     if (!box) return;
     const [x0, y0, x1, y1] = to(square(box, this.margin));
