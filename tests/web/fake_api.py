@@ -89,10 +89,15 @@ class FakeApi:
             await route.fulfill(**answer)
 
 
-async def analyse(page: Page, video: bytes, name: str = "video.mp4") -> None:
-    """Choose a file and begin."""
+async def choose(page: Page, video: bytes, name: str = "video.mp4") -> None:
+    """Choose a file."""
     file = {"name": name, "mimeType": "video/mp4", "buffer": video}
     await page.set_input_files("#file", files=[file])  # type: ignore[list-item]
+
+
+async def analyse(page: Page, video: bytes, name: str = "video.mp4") -> None:
+    """The same, and begin."""
+    await choose(page, video, name)
     await page.click("#analyse")
 
 
