@@ -5,6 +5,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -36,7 +37,8 @@ class Decoder:
         logs.configure(settings.log_level)
         self._end_tracing = tracing.configure() if settings.tracing else lambda: None
         instruments = RayInstruments()
-        engine = LocalEngine(settings, load=RemoteNetworks(networks).load)
+        self._networks = RemoteNetworks(networks)
+        engine = LocalEngine(settings, load=self._networks.load)
         self._built = create_app(settings, engine, Metrics(instruments))
         self._live(instruments, settings.server.drain_seconds)
 
@@ -50,6 +52,8 @@ class Decoder:
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            loop = asyncio.get_running_loop()
+            self._networks.changed = partial(loop.call_soon_threadsafe, lifecycle.reload)
             async with inner(app):
                 await lifecycle.started()
                 pushing = asyncio.create_task(instruments.keep())

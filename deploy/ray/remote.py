@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from service.errors import Busy, NotReady, ServiceError
 from service.settings import ModelSettings
 
 _TRIES = 3
-"""Replicas that may die under one batch."""
+"""Replicas that may die under one batch, or have other networks."""
 _RETRY_AFTER = 5.0
 _PATIENCE = 120.0
 """Seconds for a batch: replicas that died must be started and have loaded by then."""
@@ -29,33 +30,50 @@ class RemoteNetworks:
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
+        self.changed: Callable[[], None] = lambda: None
+        """Called, on whichever thread, where they are seen not to be those of the last ``load``."""
+        self._asked = float("-inf")
 
     def load(
         self, settings: ModelSettings, first: bool
     ) -> Sequence[tuple[ServedModel, RemoteNetwork]]:
-        """A ``service.registry.Load``: waits until there are any."""
-        found: list[Network] = self._handle.networks.remote().result()
-        return [(each.served, RemoteNetwork(self._handle, each)) for each in found]
+        """A ``service.registry.Load``: the first time it waits until there are any."""
+        response = self._handle.networks.remote()
+        found: list[Network] = response.result(timeout_s=None if first else _PATIENCE)
+        self._asked = time.monotonic()
+        return [(each.served, RemoteNetwork(self._handle, each, self._others)) for each in found]
+
+    def _others(self) -> None:
+        """A network of the last ``load`` is not there any more. While replicas differ, no answer
+        would help for long: it is not asked for at once again."""
+        now = time.monotonic()
+        if now - self._asked >= _RETRY_AFTER:
+            self._asked = now
+            self.changed()
 
 
 class RemoteNetwork:
-    """A ``service.classifier.classifier.Scorer``."""
+    """A ``service.classifier.classifier.Scorer``. ``gone`` is told when no replica has it."""
 
     sizes = (1,)
     """Where it is, it has been tried with all."""
 
-    def __init__(self, handle: Any, network: Network) -> None:
-        self._handle, self._sha256 = handle, network.served.sha256
+    def __init__(
+        self, handle: Any, network: Network, gone: Callable[[], None] = lambda: None
+    ) -> None:
+        self._handle, self._sha256, self._gone = handle, network.served.sha256, gone
         self.contract: ModelContract = network.served.contract
         self.has_cam = network.has_cam
 
     def score(self, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
-        """See ``Scorer``. A replica that dies is replaced by another, which scores the same. Raises
-        ``Busy`` where too many batches wait and ``NotReady`` where none can score."""
+        """See ``Scorer``. A replica that dies, or has another network meanwhile, is replaced by one
+        that scores the same. Raises ``Busy`` where too many batches wait and ``NotReady`` where none
+        can score."""
+        others = False
         for _ in range(_TRIES):
             response = self._handle.score.remote(self._sha256, clips, cam)
             try:
-                return _scores(response.result(timeout_s=_PATIENCE))
+                answer: Answer = response.result(timeout_s=_PATIENCE)
             except RayActorError:
                 continue
             except BackPressureError as error:
@@ -68,6 +86,12 @@ class RemoteNetwork:
             except TimeoutError:
                 response.cancel()
                 break
+            if answer.reason != "unknown":
+                return _scores(answer)
+            others = True
+        if others:
+            self._gone()
+            raise NotReady("the networks are being replaced", retry_after=_RETRY_AFTER)
         raise NotReady("no network can be reached", retry_after=_RETRY_AFTER)
 
 
@@ -76,6 +100,4 @@ def _scores(answer: Answer) -> ClipScores:
         return answer.scores
     if answer.reason == "memory":
         raise MemoryError("the device has no memory for so many clips")
-    if answer.reason == "unknown":
-        raise NotReady("the networks are being replaced", retry_after=_RETRY_AFTER)
     raise ServiceError("the network could not score")

@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from ray.exceptions import ActorDiedError
 from ray.serve._private.common import DeploymentID
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
+from deploy.ray import remote
 from deploy.ray.networks import Answer, Network
-from deploy.ray.remote import RemoteNetwork
+from deploy.ray.remote import RemoteNetwork, RemoteNetworks
 from service.classifier.classifier import ClipScores
 from service.engine import ServedModel
 from service.errors import ServiceError
+from service.settings import ModelSettings
 from tests.onnx_models import CONTRACT
 
+CLIP = np.zeros((1, 5, 32, 32, 3), np.uint8)
+NETWORK = Network(ServedModel(CONTRACT, "0" * 64, "CPUExecutionProvider"), has_cam=False)
 GOOD = Answer(ClipScores(np.array([0.5], np.float32), None))
-OUTCOMES: dict[str, list[Answer | Exception]] = {
+OTHER = Answer(None, "unknown")
+OUTCOMES: dict[str, list[Any]] = {
     "well": [GOOD],
     "replica lost": [ActorDiedError(), GOOD],
     "replicas lost again and again": [ActorDiedError()] * 3,
@@ -29,7 +35,8 @@ OUTCOMES: dict[str, list[Answer | Exception]] = {
     "too many wait, by their own words": [BackPressureError(3, 2, 503, 12.0)],
     "none there": [DeploymentUnavailableError(DeploymentID("Networks", "deepfake"))],
     "none answers": [TimeoutError()],
-    "other networks there": [Answer(None, "unknown")],
+    "another network at one replica": [OTHER, GOOD],
+    "another network at all": [OTHER] * 3,
     "no memory": [Answer(None, "memory")],
     "cannot score": [Answer(None, "failed")],
 }
@@ -38,8 +45,9 @@ OUTCOMES: dict[str, list[Answer | Exception]] = {
 class Handle:
     """Gives outcomes one after the other."""
 
-    def __init__(self, outcomes: list[Answer | Exception]) -> None:
-        self.score, self._outcomes = self, list(outcomes)
+    def __init__(self, outcomes: list[Any]) -> None:
+        self.score = self.networks = self
+        self._outcomes = list(outcomes)
 
     def remote(self, *given: Any) -> Handle:
         return self
@@ -47,26 +55,51 @@ class Handle:
     def cancel(self) -> None:
         pass
 
-    def result(self, *, timeout_s: float) -> Answer:
+    def result(self, *, timeout_s: float | None) -> Any:
         outcome = self._outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
 
+def batch(outcomes: list[Any]) -> list[Any]:
+    """What is told of one batch."""
+    gone: list[str] = []
+    network = RemoteNetwork(Handle(outcomes), NETWORK, lambda: gone.append("gone"))
+    try:
+        return ["scores", network.score(CLIP).fake.tolist(), *gone]
+    except ServiceError as error:
+        return [error.status, error.code, error.retry_after, *gone]
+    except Exception as error:
+        return [type(error).__name__, *gone]
+
+
+def changes(times: list[float]) -> list[int]:
+    """How often other networks had been noticed after a batch at each of these times, in seconds
+    since they were asked for."""
+    networks, noticed = RemoteNetworks(Handle([[NETWORK], *[OTHER] * 3 * len(times)])), [0]
+    found = []
+
+    def changed() -> None:
+        noticed[0] += 1
+
+    networks.changed = changed
+    with patch.object(remote.time, "monotonic", lambda: 0.0):
+        ((_, network),) = networks.load(ModelSettings(), True)
+    for at in times:
+        with patch.object(remote.time, "monotonic", lambda at=at: at):
+            try:
+                network.score(CLIP)
+            except ServiceError:
+                found.append(noticed[0])
+    return found
+
+
 def main() -> None:
     """Print them."""
-    network = Network(ServedModel(CONTRACT, "0" * 64, "CPUExecutionProvider"), has_cam=False)
     for name, outcomes in OUTCOMES.items():
-        remote = RemoteNetwork(Handle(outcomes), network)
-        try:
-            scores = remote.score(np.zeros((1, 5, 32, 32, 3), np.uint8))
-            told: list[Any] = ["scores", scores.fake.tolist()]
-        except ServiceError as error:
-            told = [error.status, error.code, error.retry_after]
-        except Exception as error:
-            told = [type(error).__name__]
-        print(json.dumps([name, *told]))
+        print(json.dumps([name, *batch(outcomes)]))
+    print(json.dumps(["changes", *changes([1.0, 6.0, 7.0, 12.0])]))
 
 
 if __name__ == "__main__":

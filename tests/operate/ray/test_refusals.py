@@ -21,10 +21,13 @@ def test_every_way_to_fail_has_a_code_and_a_time_to_try_again() -> None:
         "too many wait, by their own words": [429, "busy", 12.0],
         "none there": [503, "not_ready", 5.0],
         "none answers": [503, "not_ready", 5.0],
-        "other networks there": [503, "not_ready", 5.0],
+        "another network at one replica": ["scores", [0.5]],
+        "another network at all": [503, "not_ready", 5.0, "gone"],
         # The service tries again with half as many.
         "no memory": ["MemoryError"],
         "cannot score": [500, "internal", None],
+        # Asked for anew, but not again and again.
+        "changes": [0, 1, 1, 2],
     }
 
 

@@ -3,6 +3,7 @@ refusals; what a killed replica takes with it; and where nothing of an upload is
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import onnx
 import pytest
 
 from tests import media
@@ -425,3 +427,38 @@ def test_a_new_version_takes_over_without_a_failure(
         assert answer.status_code == 200 or (
             answer.status_code in (429, 503) and answer.headers["retry-after"]
         ), answer.text
+
+
+def darker(model: bytes) -> bytes:
+    """Another model of the same name, whose scores are half as high."""
+    found = onnx.load_from_string(model)
+    (scale,) = found.graph.initializer
+    scale.float_data[0] /= 2
+    changed: bytes = found.SerializeToString()
+    return changed
+
+
+def test_scores_are_of_the_model_that_the_report_names(
+    ray: ServerProcess, settings: dict[str, str], video: bytes
+) -> None:
+    """Networks that are started anew find another file: decoders had asked for the one before."""
+    file = Path(settings["DEEPFAKE_MODEL__PATH"])
+    before = by_bytes(path(ray), video)
+    file.write_bytes(darker(file.read_bytes()))
+    half = pytest.approx(before["score"] / 2, abs=0.001)
+    scores: dict[str, Any] = {before["model"]["sha256"]: before["score"]}
+    scores[hashlib.sha256(file.read_bytes()).hexdigest()] = half
+    (victim,) = clusters.networks(ray)
+    os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    renewed = 0
+    while renewed < 4:
+        assert time.monotonic() < deadline, "the model before is asked for as ever"
+        answer = httpx.post(path(ray), content=video, headers=MP4, timeout=60)
+        if answer.status_code == 503:
+            assert answer.headers["retry-after"]
+            assert answer.json()["code"] == "not_ready"
+            continue
+        report = answer.json()
+        assert report["score"] == scores[report["model"]["sha256"]]
+        renewed += report["model"]["sha256"] != before["model"]["sha256"]
