@@ -19,6 +19,7 @@ from deploy.ray.networks import Networks
 from deploy.ray.remote import RemoteNetworks
 from service import hardening, logs, tracing
 from service.app import create_app
+from service.errors import NotReady
 from service.local_engine import LocalEngine
 from service.metrics import Metrics
 
@@ -44,6 +45,13 @@ class Decoder:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return self._built
+
+    async def check_health(self) -> None:
+        """Called by Ray at the end of a start, and every few seconds from then on: a replica that
+        raises is replaced. Raises ``NotReady``, which names what is missing."""
+        state = self._built.state.lifecycle.readiness()
+        if not state.ready and not state.draining:
+            raise NotReady("; ".join(state.missing))
 
     def _live(self, instruments: RayInstruments, drain_seconds: float) -> None:
         """Have the app loaded before Ray sends requests, and drained when it sends none any more:

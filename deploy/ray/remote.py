@@ -30,7 +30,7 @@ class RemoteNetworks:
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
-        self.changed: Callable[[], None] = lambda: None
+        self.changed: Callable[[], object] = lambda: None
         """Called, on whichever thread, where they are seen not to be those of the last ``load``."""
         self._asked = float("-inf")
 
