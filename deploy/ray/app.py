@@ -24,7 +24,7 @@ from service.local_engine import LocalEngine
 from service.metrics import Metrics
 
 _KILL_SECONDS = 15.0
-"""Between the end of draining and the end of patience with it."""
+"""For the end of the app, after the time that its last requests may take."""
 
 
 class Decoder:
@@ -41,7 +41,7 @@ class Decoder:
         self._networks = RemoteNetworks(networks)
         engine = LocalEngine(settings, load=self._networks.load)
         self._built = create_app(settings, engine, Metrics(instruments))
-        self._live(instruments, settings.server.drain_seconds)
+        self._live(instruments)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return self._built
@@ -53,9 +53,9 @@ class Decoder:
         if not state.ready and not state.draining:
             raise NotReady("; ".join(state.missing))
 
-    def _live(self, instruments: RayInstruments, drain_seconds: float) -> None:
-        """Have the app loaded before Ray sends requests, and drained when it sends none any more:
-        jobs may still be in work then."""
+    def _live(self, instruments: RayInstruments) -> None:
+        """Have the app loaded before Ray sends requests, and stopped at once when the last is over:
+        Ray sends none any more, so that what is left, jobs, could not be asked for."""
         inner, lifecycle = self._built.router.lifespan_context, self._built.state.lifecycle
 
         @asynccontextmanager
@@ -66,7 +66,6 @@ class Decoder:
                 await lifecycle.started()
                 pushing = asyncio.create_task(instruments.keep())
                 yield
-                await lifecycle.drain(drain_seconds)
                 pushing.cancel()
             self._end_tracing()
 

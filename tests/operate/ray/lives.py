@@ -1,4 +1,4 @@
-"""What Ray learns of a decoder by asking whether it is healthy, as a line of JSON for each state.
+"""How decoders begin and end, as a line of JSON for each.
 
 Run in the environment that has Ray, without a cluster.
 """
@@ -11,6 +11,8 @@ import json
 from ray.serve._private.constants import HEALTH_CHECK_METHOD
 
 from deploy.ray.app import Decoder
+from deploy.ray.instruments import RayInstruments
+from deploy.ray.remote import RemoteNetworks
 from service.app import create_app
 from service.engine import Readiness
 from service.errors import NotReady
@@ -22,23 +24,49 @@ STATES = {
     "without a detector": Readiness(ready=False, missing=("no detector", "no model")),
     "stopping": Readiness(ready=False, missing=("stopping",), draining=True),
 }
+_SECONDS = 15.0
+"""Half of what an app without Ray waits for results that nobody fetches."""
 
 
-async def told(state: Readiness) -> str | None:
-    """The error, if there is one."""
-    decoder = Decoder.__new__(Decoder)
-    decoder._built = create_app(Settings(), FakeEngine(readiness=state))
+def decoder(engine: FakeEngine) -> Decoder:
+    """One on an engine that does nothing."""
+    made = Decoder.__new__(Decoder)
+    made._built = create_app(Settings(), engine)
+    made._networks = RemoteNetworks(None)
+    made._end_tracing = lambda: None
+    return made
+
+
+async def healthy(state: Readiness) -> str | None:
+    """What Ray is told where it asks whether one is healthy."""
     try:
-        await getattr(decoder, HEALTH_CHECK_METHOD)()
+        await getattr(decoder(FakeEngine(readiness=state)), HEALTH_CHECK_METHOD)()
     except NotReady as error:
         return error.detail
     return None
 
 
+async def life() -> list[str]:
+    """What an engine lives through: networks change, and a result is left that nobody fetches."""
+    engine = FakeEngine()
+    one = decoder(engine)
+    one._live(RayInstruments())
+    lifecycle = one._built.state.lifecycle
+    async with asyncio.timeout(_SECONDS), one._built.router.lifespan_context(one._built):
+        # As from the thread of the networks.
+        await asyncio.to_thread(one._networks.changed)
+        while "reload" not in engine.events:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        lifecycle._jobs.open("somebody").expires = 1.0
+        assert lifecycle._jobs.unfetched
+    return engine.events
+
+
 def main() -> None:
     """Print them."""
     for name, state in STATES.items():
-        print(json.dumps([name, asyncio.run(told(state))]))
+        print(json.dumps([name, asyncio.run(healthy(state))]))
+    print(json.dumps(["life", asyncio.run(life())]))
 
 
 if __name__ == "__main__":

@@ -405,6 +405,8 @@ def test_a_new_version_takes_over_without_a_failure(
     ray: ServerProcess, settings: dict[str, str], video: bytes
 ) -> None:
     before = {*clusters.decoders(ray), *clusters.networks(ray)}
+    # Over soon, and fetched by nobody.
+    job = httpx.post(path(ray), content=video, headers=MP4 | {"Prefer": "respond-async"}).json()
     answers: list[httpx.Response] = []
     over = threading.Event()
 
@@ -427,6 +429,8 @@ def test_a_new_version_takes_over_without_a_failure(
         assert answer.status_code == 200 or (
             answer.status_code in (429, 503) and answer.headers["retry-after"]
         ), answer.text
+    lost = httpx.get(path(ray, f"/{job['id']}"))
+    assert (lost.status_code, lost.json()["code"]) == (404, "other_replica")
 
 
 def darker(model: bytes) -> bytes:
