@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from ray import serve
 from deploy.ray.arguments import Arguments
 from deploy.ray.cluster import require_private
 from deploy.ray.instruments import RayInstruments
-from service import hardening
+from service import hardening, logs
 from service.classifier.classifier import Classifier, ClipScores
 from service.engine import ServedModel
 from service.metrics import Metrics
 from service.registry import default_batch, load_models, warm
 from service.runtime import out_of_memory
+
+_log = logging.getLogger("service.networks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,12 @@ class Networks:
     def __init__(self, arguments: Arguments) -> None:
         hardening.forbid_dumps()
         require_private()
+        chosen = arguments.settings()
+        logs.configure(chosen.log_level)
         self._metrics = Metrics(RayInstruments())
         self._thread = ThreadPoolExecutor(1, "networks")
         self._loaded: dict[str, tuple[ServedModel, Classifier]] = {}
-        settings = arguments.settings().model
+        settings = chosen.model
         for served, classifier in load_models(settings):
             warm(classifier)
             self._loaded[served.sha256] = served, classifier
@@ -108,7 +113,10 @@ class Networks:
         except Exception as error:
             if len(calls) > 1:
                 return [answer for call in calls for answer in self._of_one_kind([call])]
-            return [Answer(None, "memory" if out_of_memory(error) else "failed")]
+            if out_of_memory(error):
+                return [Answer(None, "memory")]
+            _log.error("scoring failed", extra={"fields": logs.origin(error)})
+            return [Answer(None, "failed")]
         told = served.contract
         self._metrics.batch(told.name, told.version, len(scores.fake))
         ends = np.cumsum([len(each) for each in clips])[:-1]

@@ -6,6 +6,7 @@ Run in the environment that has Ray, without a cluster.
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 from unittest.mock import patch
 
@@ -15,11 +16,12 @@ from ray.serve._private.common import DeploymentID
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deploy.ray import remote
-from deploy.ray.networks import Answer, Network
+from deploy.ray.networks import Answer, Call, Network, Networks
 from deploy.ray.remote import RemoteNetwork, RemoteNetworks
 from service.classifier.classifier import ClipScores
 from service.engine import ServedModel
 from service.errors import ServiceError
+from service.logs import JsonFormatter
 from service.settings import ModelSettings
 from tests.onnx_models import CONTRACT
 
@@ -95,11 +97,37 @@ def changes(times: list[float]) -> list[int]:
     return found
 
 
+class Failing:
+    """A classifier that quotes what it was given."""
+
+    def score(self, clips: Any, *, cam: bool) -> ClipScores:
+        raise ValueError("secret")
+
+
+def failure() -> list[Any]:
+    """How a replica of the networks answers and logs that it cannot score."""
+    networks = Networks.__new__(Networks)
+    networks._loaded = {"0" * 64: (NETWORK.served, Failing())}  # type: ignore[dict-item]
+    lines: list[dict[str, Any]] = []
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(json.loads(JsonFormatter().format(record)))
+
+    logging.getLogger("service").addHandler(Lines())
+    answers = networks._scored([Call("0" * 64, CLIP, False), Call("1" * 64, CLIP, False)])
+    (line,) = lines
+    told = {name: line[name] for name in ("level", "event", "exception")}
+    assert "secret" not in json.dumps(line)
+    return [[answer.reason for answer in answers], told, line["at"].split(":")[0]]
+
+
 def main() -> None:
     """Print them."""
     for name, outcomes in OUTCOMES.items():
         print(json.dumps([name, *batch(outcomes)]))
     print(json.dumps(["changes", *changes([1.0, 6.0, 7.0, 12.0])]))
+    print(json.dumps(["failure", *failure()]))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.ray.proxy import SESSION, Front
+from service.logs import JsonFormatter
+from service.metrics import Metrics
 from tests.api.client import problem
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -30,8 +35,10 @@ def answering(
     return app
 
 
-async def asked(app: ASGIApp, path: str = "/", **options: object) -> httpx.Response:
-    transport = httpx.ASGITransport(Front(app))
+async def asked(
+    app: ASGIApp, path: str = "/", metrics: Metrics | None = None, **options: object
+) -> httpx.Response:
+    transport = httpx.ASGITransport(Front(app, metrics or Metrics()))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         return await client.get(path, **options)  # type: ignore[arg-type]
 
@@ -148,5 +155,96 @@ async def test_other_protocols_pass() -> None:
     async def send(message: Message) -> None:
         pass
 
-    await Front(app)({"type": "lifespan"}, receive, send)
+    await Front(app, Metrics())({"type": "lifespan"}, receive, send)
     assert seen == [{"type": "lifespan"}]
+
+
+def counted(metrics: Metrics) -> set[str]:
+    """Samples that are not 0, of requests and errors."""
+    lines = metrics.expose("")[0].decode().splitlines()
+    wanted = ("http_requests_total{", "deepfake_problems_total{")
+    return {line for line in lines if line.startswith(wanted) and not line.endswith(" 0.0")}
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Lines of the proxy's log."""
+    records = [each for each in caplog.records if each.name == "service.proxy"]
+    return [json.loads(JsonFormatter().format(record)) for record in records]
+
+
+@pytest.mark.parametrize(
+    ("app", "status", "code"),
+    [(answering(429, [RAYS_ID]), 503, "not_ready"), (failing, 500, "worker_lost")],
+)
+async def test_what_the_proxy_answers_is_counted_and_logged(
+    app: ASGIApp, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "service")
+    metrics = Metrics()
+    given = {"X-Request-ID": "caller-1234"}
+    await asked(app, "/v1/detections", metrics, headers=given, params={"a": "secret"})
+    assert counted(metrics) == {
+        f'http_requests_total{{method="GET",route="/v1/detections",status="{status}"}} 1.0',
+        f'deepfake_problems_total{{code="{code}"}} 1.0',
+    }
+    (line,) = logged(caplog)
+    assert line["request_id"] == "caller-1234"
+    assert (line["status"], line["problem"]) == (status, code)
+    assert line.get("exception") == ("RuntimeError" if app is failing else None)
+    assert "secret" not in str(line)
+    assert "died" not in str(line)
+
+
+async def test_paths_are_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "service")
+    metrics = Metrics()
+    await asked(failing, "/v1/detections/secret", metrics)
+    assert 'http_requests_total{method="GET",route="unmatched",status="500"} 1.0' in counted(metrics)
+    assert "secret" not in str([vars(record) for record in caplog.records])
+
+
+async def test_what_a_replica_answers_it_counts_itself(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "service")
+    metrics = Metrics()
+    await asked(answering(429, [RAYS_ID, RAYS_ID]), "/", metrics)
+    assert not counted(metrics)
+    assert not logged(caplog)
+
+
+@pytest.mark.parametrize(("status", "lost"), [(200, True), (429, False)])
+async def test_an_answer_whose_replica_dies_is_counted_but_no_refusal_that_lingers(
+    status: int, lost: bool
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [RAYS_ID, RAYS_ID]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+
+    metrics = Metrics()
+    kinds = [message["type"] for message in await told(app, metrics)]
+    assert kinds == ["http.response.start", "http.response.body"]
+    assert ('deepfake_problems_total{code="worker_lost"} 1.0' in counted(metrics)) is lost
+
+
+async def test_a_client_that_leaves_loses_no_worker() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+    metrics = Metrics()
+    assert await told(app, metrics) == []
+    assert not counted(metrics)
+
+
+async def told(app: ASGIApp, metrics: Metrics) -> list[Message]:
+    """All that a client is sent that leaves at once."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    await Front(app, metrics)(scope, receive, send)
+    return sent

@@ -28,6 +28,11 @@ def test_every_way_to_fail_has_a_code_and_a_time_to_try_again() -> None:
         "cannot score": [500, "internal", None],
         # Asked for anew, but not again and again.
         "changes": [0, 1, 1, 2],
+        "failure": [
+            ["failed", "unknown"],
+            {"level": "error", "event": "scoring failed", "exception": "ValueError"},
+            "score",
+        ],
     }
 
 

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -331,10 +332,14 @@ def test_no_replica_and_no_proxy_leaves_a_core_dump(ray: ServerProcess) -> None:
         assert line.split()[4:6] == ["1", "1"]
 
 
+def exposed(server: ServerProcess) -> str:
+    """Metrics of all processes of a cluster."""
+    (file,) = clusters.place(server)[1].glob("metrics_export_port_*")
+    return httpx.get(f"http://127.0.0.1:{file.read_text().strip()}/metrics").text
+
+
 def test_metrics_of_all_replicas_are_collected_by_ray(ray: ServerProcess, video: bytes) -> None:
     by_bytes(path(ray), video)
-    (file,) = clusters.place(ray)[1].glob("metrics_export_port_*")
-    address = f"http://127.0.0.1:{file.read_text().strip()}/metrics"
     wanted = {
         "ray_deepfake_verdicts_total": "verdict",
         "ray_deepfake_score_bucket": "le",
@@ -344,7 +349,7 @@ def test_metrics_of_all_replicas_are_collected_by_ray(ray: ServerProcess, video:
     }
 
     def there() -> bool:
-        lines = httpx.get(address).text.splitlines()
+        lines = exposed(ray).splitlines()
         return all(
             any(line.startswith(name + "{") and f'{label}="' in line for line in lines)
             for name, label in wanted.items()
@@ -377,6 +382,12 @@ def test_a_killed_replica_takes_its_own_requests_alone(ray: ServerProcess, video
         for upload in uploads:
             upload.finish()
         assert [upload.answer()[0] for upload in uploads] == [200] * len(uploads)
+    # By the proxy: of the replica nothing is left that could.
+    (log,) = written(ray, b'"logger": "service.proxy"')
+    lines = [line for line in log.read_text().splitlines() if "service.proxy" in line]
+    assert [json.loads(line)["problem"] for line in lines].count("worker_lost") == PLACES
+    sample = rf"ray_deepfake_problems_total{{[^}}]*code=\"worker_lost\"[^}}]*}} {PLACES}\.0"
+    until(lambda: bool(re.search(sample, exposed(ray))), 30)
 
 
 def test_killed_networks_take_nothing_with_them(ray: ServerProcess, video: bytes) -> None:
