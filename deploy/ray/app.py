@@ -81,7 +81,6 @@ def build(arguments: Arguments) -> serve.Application:
         num_replicas=arguments.classifiers,
         # Even a batch whose calls have one clip each must find room, and the next beside it.
         max_ongoing_requests=2 * arguments.batch + 1,
-        max_queued_requests=arguments.queued_batches,
         ray_actor_options={"num_cpus": arguments.classifier_cpus, "num_gpus": arguments.gpus},
         logging_config=quiet,
     )

@@ -32,9 +32,6 @@ class Arguments(BaseModel):
     classifiers: int = Field(1, ge=1, description="Replicas that run the networks")
     classifier_cpus: float = Field(1.0, ge=0, description="Processors of each")
     gpus: float = Field(0.0, ge=0, description="GPUs of each; 0: the networks run on processors")
-    queued_batches: int = Field(
-        32, ge=1, description="Batches of one decoder that may wait for a classifier, before 429"
-    )
     wait_seconds: float = Field(
         0.005, ge=0, le=1, description="How long a batch that is not full waits for more clips"
     )

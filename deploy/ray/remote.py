@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError
 
 from deploy.ray.networks import Answer, Network
 from service.classifier.classifier import ClipScores
 from service.classifier.contract import ModelContract
 from service.engine import ServedModel
-from service.errors import Busy, NotReady, ServiceError
+from service.errors import NotReady, ServiceError
 from service.settings import ModelSettings
 
 _TRIES = 3
@@ -67,8 +67,7 @@ class RemoteNetwork:
 
     def score(self, clips: NDArray[np.uint8], *, cam: bool = False) -> ClipScores:
         """See ``Scorer``. A replica that dies, or has another network meanwhile, is replaced by one
-        that scores the same. Raises ``Busy`` where too many batches wait and ``NotReady`` where none
-        can score."""
+        that scores the same. Raises ``NotReady`` where none can score."""
         others = False
         for _ in range(_TRIES):
             response = self._handle.score.remote(self._sha256, clips, cam)
@@ -76,11 +75,6 @@ class RemoteNetwork:
                 answer: Answer = response.result(timeout_s=_PATIENCE)
             except RayActorError:
                 continue
-            except BackPressureError as error:
-                raise Busy(
-                    "As many clips wait for the networks as may.",
-                    retry_after=error.retry_after_s or _RETRY_AFTER,
-                ) from None
             except DeploymentUnavailableError:
                 break
             except TimeoutError:

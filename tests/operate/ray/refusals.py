@@ -13,7 +13,7 @@ from unittest.mock import patch
 import numpy as np
 from ray.exceptions import ActorDiedError
 from ray.serve._private.common import DeploymentID
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError
 
 from deploy.ray import remote
 from deploy.ray.networks import Answer, Call, Network, Networks
@@ -33,8 +33,6 @@ OUTCOMES: dict[str, list[Any]] = {
     "well": [GOOD],
     "replica lost": [ActorDiedError(), GOOD],
     "replicas lost again and again": [ActorDiedError()] * 3,
-    "too many wait": [BackPressureError(3, 2)],
-    "too many wait, by their own words": [BackPressureError(3, 2, 503, 12.0)],
     "none there": [DeploymentUnavailableError(DeploymentID("Networks", "deepfake"))],
     "none answers": [TimeoutError()],
     "another network at one replica": [OTHER, GOOD],

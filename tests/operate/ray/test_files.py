@@ -67,6 +67,7 @@ def test_arguments_come_as_words_and_as_structures() -> None:
     "wrong",
     [
         {"decodres": "2"},
+        {"queued_batches": "32"},
         {"decoders": "none"},
         {"decoders": "4", "most_decoders": "2"},
         {"sampling": "full"},

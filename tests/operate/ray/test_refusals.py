@@ -17,8 +17,6 @@ def test_every_way_to_fail_has_a_code_and_a_time_to_try_again() -> None:
         "well": ["scores", [0.5]],
         "replica lost": ["scores", [0.5]],
         "replicas lost again and again": [503, "not_ready", 5.0],
-        "too many wait": [429, "busy", 5.0],
-        "too many wait, by their own words": [429, "busy", 12.0],
         "none there": [503, "not_ready", 5.0],
         "none answers": [503, "not_ready", 5.0],
         "another network at one replica": ["scores", [0.5]],
