@@ -11,17 +11,21 @@ from typing import Any
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.schema import LoggingConfig
+from starlette.middleware import Middleware
 
 from deploy.ray.arguments import Arguments
 from deploy.ray.cluster import require_private
+from deploy.ray.fronted import Fronted
 from deploy.ray.instruments import RayInstruments
 from deploy.ray.networks import Networks
 from deploy.ray.remote import RemoteNetworks
 from service import hardening, logs, tracing
 from service.app import create_app
+from service.engine import Engine
 from service.errors import NotReady
 from service.local_engine import LocalEngine
 from service.metrics import Metrics
+from service.settings import Settings
 
 _KILL_SECONDS = 15.0
 """For the end of the app, after the time that its last requests may take."""
@@ -40,7 +44,7 @@ class Decoder:
         instruments = RayInstruments()
         self._networks = RemoteNetworks(networks)
         engine = LocalEngine(settings, load=self._networks.load)
-        self._built = create_app(settings, engine, Metrics(instruments))
+        self._built = application(settings, engine, Metrics(instruments))
         self._live(instruments)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -70,6 +74,14 @@ class Decoder:
             self._end_tracing()
 
         self._built.router.lifespan_context = lifespan
+
+
+def application(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
+    """The service's app, for what comes through a proxy of ours."""
+    app = create_app(settings, engine, metrics)
+    # Not by `add_middleware`: it would be around what logs and counts.
+    app.user_middleware.append(Middleware(Fronted))
+    return app
 
 
 def build(arguments: Arguments) -> serve.Application:

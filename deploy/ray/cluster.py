@@ -34,7 +34,8 @@ class NotPrivate(Exception):
 
 
 def require_private() -> None:
-    """Raises ``NotPrivate`` in a process of a cluster that is not set so, and says how to."""
+    """Raises ``NotPrivate`` in a process of a cluster or a node that is not set so, and says how
+    to. Of the proxies on other nodes nothing is seen here: see ``deploy.ray.fronted``."""
     from ray._private.state import state
 
     set_to = state.get_system_config()

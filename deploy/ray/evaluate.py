@@ -19,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from service import hardening
 from service.cli.evaluating import MOST, about
 from service.engine import DetectionOptions
 from service.errors import NotReady
@@ -48,6 +49,8 @@ class Work:
 
 def score(items: Sequence[Item], work: Work) -> Iterator[str]:
     """Rows as JSON, as they come: on an engine of this process. Raises ``NotReady``."""
+    # Videos are in the memory of this process, and nothing of them passes through Ray.
+    hardening.forbid_dumps()
     rows = _rows(items, work)
 
     async def following() -> ItemRow | None:

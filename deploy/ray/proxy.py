@@ -14,6 +14,7 @@ import uuid
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deploy.ray.fronted import MARK
 from service import hardening, logs
 from service.api import problems
 from service.api.access import REQUEST_ID
@@ -180,13 +181,13 @@ def _request_id(scope: Scope) -> str:
 
 
 def _told(scope: Scope, request_id: str) -> Scope:
-    """The request without orders to the proxy but ours."""
+    """The request with our mark, and without orders to the proxy but ours."""
     kept = [
         (name, value)
         for name, value in scope["headers"]
         if name != _ID and name.decode("latin-1").lower().replace("_", "-") not in _ORDERS
     ]
-    kept.append((_ID, request_id.encode()))
+    kept += [(_ID, request_id.encode()), (MARK.encode(), b"1")]
     if job := _JOB.search(scope["path"]):
         kept.append((SESSION.encode(), job[1].encode()))
     return {**scope, "headers": kept}

@@ -9,13 +9,14 @@ import asyncio
 import json
 
 from ray.serve._private.constants import HEALTH_CHECK_METHOD
+from starlette.types import Message
 
-from deploy.ray.app import Decoder
+from deploy.ray.app import Decoder, application
 from deploy.ray.instruments import RayInstruments
 from deploy.ray.remote import RemoteNetworks
-from service.app import create_app
 from service.engine import Readiness
 from service.errors import NotReady
+from service.metrics import Metrics
 from service.settings import Settings
 from tests.api.fakes import FakeEngine
 
@@ -31,7 +32,7 @@ _SECONDS = 15.0
 def decoder(engine: FakeEngine) -> Decoder:
     """One on an engine that does nothing."""
     made = Decoder.__new__(Decoder)
-    made._built = create_app(Settings(), engine)
+    made._built = application(Settings(), engine, Metrics())
     made._networks = RemoteNetworks(None)
     made._end_tracing = lambda: None
     return made
@@ -62,11 +63,28 @@ async def life() -> list[str]:
     return engine.events
 
 
+async def past() -> int:
+    """The status of what came past the proxies that are ours."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/v2/health/live", "query_string": b""}
+    await decoder(FakeEngine())._built(scope | {"headers": []}, receive, send)
+    status: int = sent[0]["status"]
+    return status
+
+
 def main() -> None:
     """Print them."""
     for name, state in STATES.items():
         print(json.dumps([name, asyncio.run(healthy(state))]))
     print(json.dumps(["life", asyncio.run(life())]))
+    print(json.dumps(["past", asyncio.run(past())]))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from tests import media
 from tests.onnx_models import brightness_model
-from tests.operate.ray.clusters import PYTHON, needs_ray
+from tests.operate.ray.clusters import PYTHON, inside, needs_ray
 from tests.security.server_process import REPOSITORY
 
 pytestmark = needs_ray
@@ -83,3 +83,21 @@ def test_rows_are_those_of_one_machine_and_work_goes_on_where_it_ended(tmp_path:
     assert by_ray(many) == expected
     assert journal(many).read_text().startswith(begun)
     assert (many / "out" / "report.html").exists()
+
+
+DUMPS = """
+import resource
+from deploy.ray import evaluate
+
+async def none(items, work):
+    print(*resource.getrlimit(resource.RLIMIT_CORE))
+    for row in items:
+        yield row
+
+evaluate._rows = none
+list(evaluate.score((), None))
+"""
+
+
+def test_a_task_leaves_no_core_dump() -> None:
+    assert inside(["-c", DUMPS]).split() == ["1", "1"]

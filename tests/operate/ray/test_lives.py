@@ -27,3 +27,7 @@ def test_a_decoder_asks_for_networks_anew_and_stops_without_waiting_for_results_
     told: dict[str, Any],
 ) -> None:
     assert told["life"] == ["start", "reload", "stop"]
+
+
+def test_a_decoder_takes_nothing_past_the_proxies_that_are_set_up(told: dict[str, Any]) -> None:
+    assert told["past"] == 503
