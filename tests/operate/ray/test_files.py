@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,17 +23,6 @@ FOLDER = REPOSITORY / "deploy" / "ray"
 def config() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((FOLDER / "serve.yaml").read_text())
     return found
-
-
-@pytest.fixture(scope="module")
-def manifest() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((FOLDER / "rayservice.yaml").read_text())
-    return found
-
-
-def groups(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    spec = manifest["spec"]["rayClusterConfig"]
-    return [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
 
 
 def test_arguments_come_as_words_and_as_structures() -> None:
@@ -111,46 +99,6 @@ def test_the_serve_config_builds_the_application(config: dict[str, Any]) -> None
     assert f"def {name}(" in source
     assert Arguments.model_validate(application["args"]).decoders >= 1
     assert config["logging_config"]["enable_access_log"] is False
-
-
-def test_the_manifest_serves_the_same(manifest: dict[str, Any], config: dict[str, Any]) -> None:
-    assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", "RayService")
-    assert yaml.safe_load(manifest["spec"]["serveConfigV2"]) == config
-
-
-def test_the_manifest_keeps_media_in_memory(manifest: dict[str, Any]) -> None:
-    head, *_ = groups(manifest)
-    option = f"--system-config={head['rayStartParams']['system-config']}"
-    # KubeRay writes it into a line of the shell.
-    (word,) = shlex.split(option)
-    assert json.loads(word.removeprefix("--system-config=")) == dict(cluster.SYSTEM_CONFIG)
-    for group in groups(manifest):
-        pod = group["template"]["spec"]
-        volumes = {volume["name"]: volume for volume in pod["volumes"]}
-        written = {
-            mount["mountPath"]: volumes[mount["name"]].get("emptyDir", {}).get("medium")
-            for container in pod["containers"]
-            for mount in container["volumeMounts"]
-            if not mount.get("readOnly")
-        }
-        assert written.keys() >= {"/tmp", "/tmp/ray", "/dev/shm"}
-        assert set(written.values()) == {"Memory"}
-        for container in pod["containers"]:
-            given = {each["name"]: each["value"] for each in container["env"] if "value" in each}
-            assert given.items() >= cluster.ENVIRONMENT.items()
-
-
-def test_the_manifest_gives_no_rights(manifest: dict[str, Any]) -> None:
-    head, *workers = groups(manifest)
-    assert not any(each["template"]["spec"]["automountServiceAccountToken"] for each in workers)
-    for group in (head, *workers):
-        pod = group["template"]["spec"]
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        for container in pod["containers"]:
-            context = container["securityContext"]
-            assert context["readOnlyRootFilesystem"] is True
-            assert context["allowPrivilegeEscalation"] is False
-            assert context["capabilities"] == {"drop": ["ALL"]}
 
 
 def test_the_settings_of_a_cluster_are_printed() -> None:

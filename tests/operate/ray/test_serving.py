@@ -22,6 +22,7 @@ import httpx
 import onnx
 import pytest
 
+from deploy.ray import probe
 from tests import media
 from tests.onnx_models import brightness_model
 from tests.operate.ray import clusters
@@ -317,6 +318,10 @@ def test_the_check_sees_what_is_in_the_object_store(ray: ServerProcess) -> None:
     address, _ = clusters.place(ray)
     clusters.inside(["-c", put, address, canary.hex()], clusters.token(ray))
     assert canary in clusters.object_store(ray)
+
+
+def test_a_probe_finds_serves_proxy(ray: ServerProcess) -> None:
+    assert probe.well((int(ray.url.rpartition(":")[2]), "/-/healthz"))
 
 
 def test_no_replica_and_no_proxy_leaves_a_core_dump(ray: ServerProcess) -> None:
