@@ -95,7 +95,9 @@ def evaluate(
     ] = False,
     attack: Annotated[
         str | None,
-        typer.Option(help="White-box attacks, 'fgsm,pgd'; runs only.", show_default=False),
+        typer.Option(
+            help="White-box attacks, 'fgsm,pgd', on runs and exported CLRNets.", show_default=False
+        ),
     ] = None,
     epsilons: Annotated[
         str, typer.Option(help="Largest changes of a pixel, in steps of 255.")

@@ -19,6 +19,7 @@ from model_export.evaluation.findings import Finding, as_json, every_figure, fin
 from model_export.evaluation.orders import ORDERS, Order
 from model_export.evaluation.origin import titled
 from model_export.evaluation.rendering import marked, write_table
+from model_export.evaluation.restoration import restore
 from model_export.evaluation.robustness import robustness, robustness_table
 from model_export.evaluation.score_file import save_scores
 from model_export.evaluation.scores import Transform, score_videos
@@ -78,10 +79,9 @@ def evaluate(
 
     Raises ``EvaluationError`` where a test cannot be made of this model or this dataset.
     """
-    if wanted.attacks and subject.network is None:
-        raise EvaluationError(
-            f"{subject.path} is no run's folder: a white-box attack needs the network itself"
-        )
+    network = subject.network
+    if wanted.attacks and network is None:
+        network = restore(subject.path)
 
     def score(
         transform: Transform | None = None,
@@ -126,8 +126,7 @@ def evaluate(
         rows = robustness(lambda transform: score(transform), level, draws=wanted.draws)
         done.tables["robustness"] = robustness_table(rows, level)
         done.figures["robustness"] = plots.robustness_curves(rows, title)
-    if wanted.attacks and subject.network is not None:
-        network = subject.network
+    if wanted.attacks and network is not None:
         attacked = under_attack(
             *(network.detector, network.scaling, dataset, wanted.part, wanted.attacks),
             wanted.methods,
