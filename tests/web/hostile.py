@@ -43,14 +43,15 @@ _INJECTED = """() => {
 }"""
 
 _TURNED = """() => {
+  const turns = /[\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]/;
+  const read = ["alt", "aria-description", "aria-label", "aria-valuetext", "placeholder", "title"];
   const found = [];
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
-    const text = texts.currentNode;
-    if (!/[\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]/.test(text.data)) continue;
-    const { unicodeBidi } = getComputedStyle(text.parentElement);
-    const alone = text.parentElement.textContent.trim() === text.data.trim();
-    if (!/isolate|plaintext/.test(unicodeBidi) || !alone) found.push(text.parentElement.outerHTML);
+    if (turns.test(texts.currentNode.data)) found.push(texts.currentNode.parentElement.outerHTML);
+  }
+  for (const element of document.querySelectorAll("*")) {
+    if (read.some((name) => turns.test(element.getAttribute(name)))) found.push(element.outerHTML);
   }
   return found;
 }"""
@@ -62,5 +63,5 @@ async def injected(page: Page) -> list[Any]:
 
 
 async def turned(page: Page) -> list[Any]:
-    """Elements in which controls of direction change more than the text that they came with."""
+    """Elements that show or tell controls of direction: those would reach beyond their text."""
     return list(await page.evaluate(_TURNED))
