@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -63,3 +65,17 @@ def test_areas_under_curves_are_the_cards() -> None:
     assert f"goes from {families[-1]:.3f} (" in page
     assert f"to {families[0]:.3f} (" in page
     assert f"(clip AUC {people[0]:.3f} to {people[-1]:.3f} on the benchmark)" in page
+
+
+@pytest.mark.parametrize(
+    ("file", "rows"),
+    [("fgsm", range(4)), ("pgd-df", [1]), ("pgd-f2f", [1])],
+)
+def test_what_attacks_leave_is_what_was_measured(file: str, rows: Sequence[int]) -> None:
+    page = (REPOSITORY / "docs/responsible-use.md").read_text()
+    text = (REPOSITORY / f"docs/results/attacks/{file}.csv").read_text()
+    measured = list(csv.reader(text.splitlines()))[1:]
+    kind = {"fgsm": "", "pgd-df": ", on *DF* alone", "pgd-f2f": ", on *F2F* alone"}[file]
+    for attack, epsilon, recall, auc in (measured[row] for row in rows):
+        shown = f"| {attack}{kind} | {epsilon} | {recall} | {auc} |"
+        assert shown.replace("|  |", "| |") in page
