@@ -29,6 +29,19 @@ export function make(tag, text = "", name = "") {
 }
 
 /**
+ * A list of which paper holds the first ones, and a sentence in the place of the others.
+ * @param {HTMLElement} list
+ * @param {HTMLElement[]} items
+ * @param {number} most
+ * @param {(count: number) => string} rest The sentence.
+ */
+export function shorten(list, items, most, rest) {
+  for (const item of items.slice(most)) item.classList.add("screen-only");
+  const more = items.length - most;
+  list.replaceChildren(...items, ...(more > 0 ? [make("li", rest(more), "print-only")] : []));
+}
+
+/**
  * Whether the person has asked for little motion.
  */
 export function still() {

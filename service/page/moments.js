@@ -168,13 +168,15 @@ export function worstFace(faces) {
 
 /**
  * Stretches of a face whose segments are fake, or uncertain, without a break; the most suspicious
- * first.
+ * first. None where nothing is decided: then uncertain says nothing of a moment.
  * @param {Face[]} faces
+ * @param {Point} point
  * @returns {Moment[]}
  */
-export function moments(faces) {
+export function moments(faces, point) {
   /** @type {Moment[]} */
   const found = [];
+  if (point.abstains) return found;
   for (const face of faces) {
     /** @type {Moment | null} */
     let open = null;

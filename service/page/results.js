@@ -1,6 +1,6 @@
 /** What is known of a video so far, and the parts of the page that show it. */
 
-import { make, the } from "./dom.js";
+import { make, shorten, the } from "./dom.js";
 import { moments, segmentAt, worst, worstFace } from "./moments.js";
 import { Timeline } from "./timeline.js";
 import { Finding } from "./verdict.js";
@@ -9,11 +9,13 @@ import { brief, clock, say } from "./words.js";
 
 /** @typedef {import("./moments.js").Moment} Moment */
 /** @typedef {import("./report.js").Face} Face */
+/** @typedef {import("./report.js").Point} Point */
 /** @typedef {import("./report.js").Report} Report */
 /** @typedef {import("./report.js").Segment} Segment */
 
 /** Suspicious moments that are listed, at most. */
 const MOST_MOMENTS = 12;
+const PRINTED_MOMENTS = 5;
 
 /** Of a stream, at most: more than the service's own limits give. */
 const MOST_FACES = 5000;
@@ -139,7 +141,7 @@ export class Results {
     this.timeline.setPoint(report.point);
     this.finding.show(report);
     this.draw();
-    this.list();
+    this.list(report.point);
     for (const id of LATER) the(id, HTMLElement).hidden = false;
   }
 
@@ -165,19 +167,27 @@ export class Results {
     this.viewer.choose(face && segment ? { face, segment } : null);
   }
 
-  /** List the moments that deserve a look. */
-  list() {
-    const found = moments(this.faces);
+  /**
+   * List the moments that deserve a look.
+   * @param {Point} point
+   */
+  list(point) {
+    const found = moments(this.faces, point);
     const items = found.slice(0, MOST_MOMENTS).map((moment) => {
       const item = make("li");
       item.append(this.button(moment));
       return item;
     });
-    the("moments", HTMLElement).replaceChildren(...items);
+    // What paper leaves out is counted there.
     const more = found.length - items.length;
-    const none = this.faces.length ? "moments.none" : "moments.none-scored";
-    const note = more ? say("moments.more", { count: more }) : found.length ? "" : say(none);
-    the("moments-note", HTMLElement).textContent = note;
+    shorten(the("moments", HTMLElement), items, PRINTED_MOMENTS, (count) =>
+      say("moments.more", { count: count + more }),
+    );
+    const decided = point.abstains ? "moments.none-decided" : "moments.none";
+    const none = this.faces.length ? decided : "moments.none-scored";
+    const note = the("moments-note", HTMLElement);
+    note.textContent = more ? say("moments.more", { count: more }) : found.length ? "" : say(none);
+    note.classList.toggle("screen-only", more > 0);
   }
 
   /** @param {Moment} moment */

@@ -9,7 +9,7 @@ export const lang = "en";
 
 export const texts = {
   "title": "Is this face forged?",
-  "lede": "Give a video. A network looks at every face in it, second by second, for traces of forgery, and shows what it found and what it did not look at.",
+  "lede": "Give a video. A network looks for traces of forgery in the faces that it finds, and shows second by second what it found and what it did not look at.",
   "privacy": "Your video goes to this service alone. It is scored in memory and forgotten with the answer: nothing is stored, there or here, and this page sets no cookies.",
   "footer": "A score is a reason to look closer, not a finding about a person. Check the source, the context and the original before you publish or decide anything.",
   "api-docs": "For programs: the API",
@@ -97,6 +97,7 @@ export const texts = {
   "moments.item": "{start} to {end}",
   "moments.item-more": "face {face}, {score}, {verdict}",
   "moments.none": "None: no segment reaches the uncertain band.",
+  "moments.none-decided": "None: this model decides nothing, so no moment stands out.",
   "moments.none-scored": "None: nothing was scored.",
   "moments.more": {
     one: "{count} further moment is in the JSON report.",
@@ -120,6 +121,7 @@ export const texts = {
   "verdict.no_face-sense": "No face in it is large and clear enough, so there is nothing to judge. A closer, sharper or longer piece of the video may help.",
   "verdict.unable-sense": "Faces were seen, but none long or clearly enough to be scored. A longer or sharper piece of the video may help.",
   "verdict.band": "Score {score} on a scale from 0 to 1: below {low} likely real, from {high} on likely fake, uncertain between.",
+  "verdict.band-open": "Score {score} on a scale from 0 to 1, on which this model draws no lines.",
   "verdict.reasons": "What to know about it",
 
   "basis.heading": "What this rests on",
@@ -132,6 +134,7 @@ export const texts = {
   "basis.clips-of": { one: "of {count} frame each", other: "of {count} frames each" },
   "basis.coverage": "Looked at",
   "basis.coverage-whole": "all {duration}, sampling “{sampling}”",
+  "basis.coverage-samples": "samples from {start} to {end} of {duration}, sampling “{sampling}”",
   "basis.coverage-part": "{start} to {end} of {duration}, sampling “{sampling}”",
   "basis.gap": "Longest stretch without a score: {seconds}.",
   "basis.frames": "{decoded} of {all} frames read, {faces} with a face.",
@@ -148,6 +151,7 @@ export const texts = {
   "basis.detector": "Face detector",
   "basis.point": "Operating point",
   "basis.point-words": "real below {low}, fake from {high}, threshold {threshold}",
+  "basis.point-open": "none: this model decides nothing, and every verdict of it reads uncertain",
   "basis.calibration": "How it was found",
   "basis.uncalibrated": "It was not: the line is a convention.",
   "basis.video-hash": "SHA-256 of the video",
@@ -168,6 +172,9 @@ export const texts = {
 
   "rates.heading": "How often this model is wrong",
   "rates.intro": "As its own card says, on the data named beside each figure. On other kinds of forgery, people and cameras it is wrong more often.",
+  "rates.heading-members": "How often its members are wrong alone",
+  "rates.intro-members": "Nobody has measured this combination of models. These are figures of its members, each alone and at its own threshold, on the data named beside each. On other kinds of forgery, people and cameras they are wrong more often.",
+  "rates.none-members": "Nobody has measured this combination of models, and the cards of its members name no error rates.",
   "rates.item": "{name}: {share}",
   "rates.real-fake": "Of real faces it called {share} fake",
   "rates.forged-real": "Of forged faces it called {share} real",
@@ -198,6 +205,14 @@ export const texts = {
   "print.made": "Made {time} with {address}",
   "print.file": "File: {name}",
   "print.url": "Address: {url}",
+  "print.reasons": {
+    one: "{count} further thing to know is in the JSON report.",
+    other: "{count} further things to know are in the JSON report.",
+  },
+  "print.rates": {
+    one: "{count} further figure is in the JSON report.",
+    other: "{count} further figures are in the JSON report.",
+  },
 
   "problem.retry": "Try again",
   "problem.retry-in": { one: "Try again in {count} s", other: "Try again in {count} s" },

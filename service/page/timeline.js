@@ -1,5 +1,6 @@
 /** The timeline: a lane for each face, in which each segment is a button over the video's time. */
 
+import { make } from "./dom.js";
 import { Lane, spoken } from "./lane.js";
 import { worst } from "./moments.js";
 import { clock, exact, say } from "./words.js";
@@ -20,6 +21,9 @@ import { clock, exact, say } from "./words.js";
 const MOST_LANES = 40;
 const MOST_BARS = 3000;
 const MOST_IN_LANE = 240;
+
+/** Lanes that have room on one printed page. */
+const PRINTED_LANES = 6;
 
 /** Seconds between two marks on the axis. */
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
@@ -74,15 +78,17 @@ export class Timeline {
    */
   setPoint(point) {
     const { lanes, legend } = this.parts;
-    lanes.classList.toggle("lined", point !== null);
-    lanes.style.setProperty("--low", String(point?.low ?? 0));
-    lanes.style.setProperty("--high", String(point?.high ?? 1));
-    const values = { low: exact(point?.low ?? 0), high: exact(point?.high ?? 1) };
+    const abstains = point?.abstains ?? false;
+    const lines = abstains ? null : point;
+    lanes.classList.toggle("lined", lines !== null);
+    lanes.style.setProperty("--low", String(lines?.low ?? 0));
+    lanes.style.setProperty("--high", String(lines?.high ?? 1));
+    const values = { low: exact(lines?.low ?? 0), high: exact(lines?.high ?? 1) };
     for (const verdict of /** @type {const} */ (["fake", "uncertain", "real"])) {
-      legend[verdict].textContent = say(
-        point ? `timeline.legend-${verdict}` : `word.${verdict}`,
-        values,
-      );
+      const words = legend[verdict];
+      words.textContent = say(lines ? `timeline.legend-${verdict}` : `word.${verdict}`, values);
+      // It says neither of anything.
+      words.parentElement?.toggleAttribute("hidden", abstains && verdict !== "uncertain");
     }
   }
 
@@ -96,9 +102,11 @@ export class Timeline {
     if (length !== this.duration) this.mark(length);
     this.duration = length;
     const suspicion = new Map(faces.map((face) => [face, suspicious(face)]));
-    const shown = [...faces]
+    const foremost = [...faces]
       .sort((one, other) => Number(suspicion.get(other)) - Number(suspicion.get(one)))
-      .slice(0, MOST_LANES)
+      .slice(0, MOST_LANES);
+    const printed = new Set(foremost.slice(0, PRINTED_LANES));
+    const shown = foremost
       .sort((one, other) => begin(one) - begin(other) || one.id - other.id);
     const most = Math.min(MOST_IN_LANE, Math.floor(MOST_BARS / Math.max(shown.length, 1)));
     const ids = new Set(shown.map((face) => face.id));
@@ -114,13 +122,13 @@ export class Timeline {
       // Moving an element takes the focus from it.
       if (there !== lane.element) this.parts.lanes.insertBefore(lane.element, there ?? null);
       lane.show(face, length, most);
+      lane.element.classList.toggle("screen-only", !printed.has(face));
     });
-    const more = faces.length - shown.length;
-    this.parts.note.textContent = more
-      ? say("timeline.more", { count: more })
-      : shown.length
-        ? ""
-        : say(over ? "timeline.none" : "timeline.empty");
+    const none = shown.length ? "" : say(over ? "timeline.none" : "timeline.empty");
+    this.parts.note.replaceChildren(
+      make("span", left(faces.length - shown.length) || none, "screen-only"),
+      make("span", left(faces.length - printed.size) || none, "print-only"),
+    );
     this.highlight();
   }
 
@@ -262,6 +270,14 @@ export class Timeline {
     });
     return other.enter(nearest);
   }
+}
+
+/**
+ * How many faces are not to be seen; nothing where that is none.
+ * @param {number} count
+ */
+function left(count) {
+  return count ? say("timeline.more", { count }) : "";
 }
 
 /** @param {Face} face */

@@ -1,6 +1,6 @@
 /** The finding in plain words, and what it rests on. */
 
-import { make, the } from "./dom.js";
+import { make, shorten, the } from "./dom.js";
 import { worstFace } from "./moments.js";
 import { clock, count, exact, known, lasting, percent, rate, say } from "./words.js";
 
@@ -29,6 +29,10 @@ const TOLD = {
 
 /** How many figures of a card are listed, at most. */
 const MOST_FIGURES = 80;
+
+/** What has room on one printed page. */
+const PRINTED_REASONS = 5;
+const PRINTED_RATES = 4;
 
 /**
  * Whether people must be told that this is a demonstration.
@@ -72,42 +76,52 @@ export class Finding {
     this.sense.textContent = sense(report);
     this.scale(report);
     const reasons = report.reasons.map((reason) => make("li", reason));
-    this.reasons.replaceChildren(...reasons);
+    shorten(this.reasons, reasons, PRINTED_REASONS, (count) => say("print.reasons", { count }));
     the("reasons-heading", HTMLElement).hidden = reasons.length === 0;
     this.basis.replaceChildren(...basis(report));
-    this.card(report.models);
+    this.card(report);
     this.box.hidden = false;
   }
 
   /** @param {Report} report */
   scale(report) {
     const { band } = this;
-    const { low, high } = report.point;
+    const { abstains } = report.point;
+    // Who decides nothing draws no lines.
+    const { low, high } = abstains ? { low: 0, high: 1 } : report.point;
     band.hidden = report.score === null;
     if (report.score === null) return;
     band.style.setProperty("--low", String(low));
     band.style.setProperty("--high", String(high));
     band.style.setProperty("--score", String(report.score));
     const values = { score: exact(report.score), low: exact(low), high: exact(high) };
-    band.setAttribute("aria-label", say("verdict.band", values));
+    band.setAttribute("aria-label", say(abstains ? "verdict.band-open" : "verdict.band", values));
+    for (const zone of band.querySelectorAll(".zone")) zone.toggleAttribute("hidden", abstains);
     the("band-score", HTMLElement).textContent = values.score;
-    the("band-low", HTMLElement).textContent = values.low;
+    const lower = the("band-low", HTMLElement);
+    lower.textContent = values.low;
+    lower.hidden = abstains;
     const upper = the("band-high", HTMLElement);
     upper.textContent = values.high;
     // Two numbers in one place cannot be read.
-    upper.hidden = high - low < 0.08;
+    upper.hidden = abstains || high - low < 0.08;
   }
 
-  /** @param {Model[]} models */
-  card(models) {
+  /** @param {Report} report */
+  card({ models, ensemble }) {
     const all = models.flatMap((model) =>
       model.metrics.map((metric) => ({ metric, model: models.length > 1 ? model.name : "" })),
     );
     const errors = all.filter(({ metric }) => ERROR.test(metric.name)).slice(0, 8);
-    the("rates-intro", HTMLElement).textContent = say(
-      errors.length ? "rates.intro" : "rates.none",
+    the("rates-heading", HTMLElement).textContent = say(
+      ensemble ? "rates.heading-members" : "rates.heading",
     );
-    this.rates.replaceChildren(...errors.map(({ metric, model }) => wrong(metric, model)));
+    const some = errors.length > 0;
+    the("rates-intro", HTMLElement).textContent = ensemble
+      ? say(some ? "rates.intro-members" : "rates.none-members")
+      : say(some ? "rates.intro" : "rates.none");
+    const rates = errors.map(({ metric, model }) => wrong(metric, model));
+    shorten(this.rates, rates, PRINTED_RATES, (count) => say("print.rates", { count }));
     the("figures-box", HTMLElement).hidden = all.length === 0;
     const rows = all.slice(0, MOST_FIGURES).map(({ metric, model }) => {
       const row = make("tr");
@@ -195,7 +209,7 @@ function basis(report) {
     [
       "basis.point",
       [
-        say("basis.point-words", {
+        say(point.abstains ? "basis.point-open" : "basis.point-words", {
           low: exact(point.low),
           high: exact(point.high),
           threshold: exact(point.threshold),
@@ -231,9 +245,8 @@ function dropped(reasons) {
 
 /** @param {Report} report */
 function covered({ coverage, media }) {
-  const whole = coverage.start <= 0 && coverage.end >= media.duration - 0.05;
   const parts = [
-    `${say(whole ? "basis.coverage-whole" : "basis.coverage-part", {
+    `${say(extent(coverage, media.duration), {
       start: clock(coverage.start),
       end: clock(coverage.end),
       duration: lasting(media.duration),
@@ -249,6 +262,20 @@ function covered({ coverage, media }) {
   if (coverage.damaged) parts.push(say("basis.damaged", { count: coverage.damaged }));
   if (coverage.missing) parts.push(say("basis.missing", { seconds: lasting(coverage.missing) }));
   return parts.join(" ");
+}
+
+/**
+ * What may be said of how much was looked at.
+ * @param {Report["coverage"]} coverage
+ * @param {number} duration
+ * @returns {import("./words.js").TextKey}
+ */
+function extent(coverage, duration) {
+  // Between two samples nobody looked.
+  if (coverage.sampling !== "full") return "basis.coverage-samples";
+  const dropped = coverage.facesDropped.length + coverage.clipsDropped.length + coverage.damaged;
+  const ends = coverage.start <= 0 && coverage.end >= duration - 0.05;
+  return ends && !dropped ? "basis.coverage-whole" : "basis.coverage-part";
 }
 
 /** @param {Model} model */
