@@ -220,6 +220,8 @@ async def test_a_segment_that_is_clicked_is_where_the_video_goes(api: FakeApi, f
     page = await with_a_result(api, film)
     second = page.locator(".lane[data-face='0'] button.segment").nth(1)
     await second.click()
+    # Away from the lane, over which the mouse shows moments by itself.
+    await page.locator("h1").hover()
     assert 1 <= await current_time(page) < 2
     await expect(second).to_have_attribute("aria-current", "true")
     await page.locator("#moments button").first.click()
@@ -361,7 +363,14 @@ async def test_whatever_parts_a_report_lacks_it_is_shown(api: FakeApi, film: byt
 
 
 async def test_it_prints_on_one_page(api: FakeApi, film: bytes) -> None:
-    page = await with_a_result(api, film)
+    report = two_faces()
+    report["faces"] = [report["faces"][0] | {"id": number} for number in range(12)]
+    report["reasons"] = ["One more sentence on what a reader of this must know."] * 10
+    name = "real faces of one more set of data called fake"
+    rate = {"name": name, "value": 0.1234, "data": "some people", "low": 0.1, "high": 0.2}
+    report["model"] |= {"metrics": [rate] * 30, "trained_on": "many videos " * 30}
+    report["operating_point"] |= {"calibration": "found in some way " * 30}
+    page = await with_a_result(api, film, report)
     await page.emulate_media(media="print")
     await expect(page.locator("#verdict")).to_be_visible()
     await expect(page.locator("button.segment").first).to_be_visible()
