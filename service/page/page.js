@@ -34,7 +34,8 @@ const trouble = new TroubleBox(the("problem-box", HTMLElement), {
 /** @type {Form} */
 const form = new Form({
   file: (file) => {
-    trouble.hide();
+    // Another file is no reason to ask the service before its time.
+    if (trouble.left <= 0) trouble.hide();
     work.rest("");
     results.load(file);
   },
@@ -64,6 +65,15 @@ let largest = 0;
  */
 let receipts;
 
+/** How often the service was asked what it has: the last answer counts. */
+let meetings = 0;
+
+/**
+ * What that met with.
+ * @type {unknown}
+ */
+let unmet = null;
+
 /**
  * Warn of the demonstration model.
  * @param {import("./report.js").Model[]} models
@@ -74,17 +84,29 @@ function warn(models) {
 
 /** Learn what the service has. */
 async function meet() {
+  const mine = ++meetings;
   const key = form.key.value.trim();
   try {
     const [models, limits] = await Promise.all([ask("v1/models", key), ask("v1/limits", key)]);
+    if (mine !== meetings) return;
     form.offer(models);
     largest = number(limits?.bytes?.value, 1e15) ?? 0;
-    if (!running) trouble.hide();
+    const { shown } = trouble;
+    if (shown && (shown === unmet || (key && aboutKey(shown)))) trouble.hide();
   } catch (error) {
+    if (mine !== meetings || running) return;
     // Without a key that is to be expected.
-    const waiting = error instanceof Trouble && error.code === "unauthorized" && !key;
-    if (!waiting && !running) show(error, () => void meet());
+    if (error instanceof Trouble && error.code === "unauthorized" && !key) return;
+    // What another call met with is not to be forgotten over this.
+    if (trouble.shown && trouble.shown !== unmet) return;
+    show(error, () => void meet());
+    unmet = trouble.shown;
   }
+}
+
+/** @param {Trouble} told */
+function aboutKey(told) {
+  return told.code === "unauthorized" || told.code === "bad_key";
 }
 
 /**
@@ -95,7 +117,7 @@ async function meet() {
 function show(error, again, sentence) {
   const told = error instanceof Trouble ? error : new Trouble("internal");
   trouble.show(told, again, sentence ? { sentence } : {});
-  if (told.code === "unauthorized" || told.code === "bad_key") form.key.focus();
+  if (aboutKey(told)) form.key.focus();
 }
 
 /**
@@ -117,6 +139,10 @@ function end(words) {
 
 async function start() {
   if (running) return;
+  if (trouble.left > 0) {
+    work.rest(say("work.wait", { count: trouble.left }));
+    return;
+  }
   trouble.hide();
   let given;
   try {

@@ -46,6 +46,10 @@ export const texts = {
   "work.sent-of": "{sent} of {all}",
   "work.position": "{position} of {duration}",
   "work.clips": { one: "{count} clip scored", other: "{count} clips scored" },
+  "work.wait": {
+    one: "Not sent: the service asks to wait {count} second more.",
+    other: "Not sent: the service asks to wait {count} seconds more.",
+  },
   "work.done": "Finished: {verdict}.",
   "work.cancelled": "Cancelled. The service has stopped the work.",
   "work.failed": "Stopped.",

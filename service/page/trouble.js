@@ -20,9 +20,10 @@ const PASSING = [
   "unexpected",
 ];
 
-/** Seconds, where an answer asks to be asked again and does not say when, and at most. */
+/** Seconds, where an answer asks to be asked again and does not say when, and at most: who is told
+ * more than eleven days has opened the page anew by then. */
 const SOON = 5;
-const LATEST = 3600;
+const LATEST = 1e6;
 
 /** What an answer that is no problem document probably means, by its status. */
 /** @type {Record<number, string>} */
@@ -120,6 +121,13 @@ export class TroubleBox {
     this.box = box;
     this.parts = parts;
     this.timer = 0;
+    /** When the service may be asked again, also where this shows no more: on the page's clock. */
+    this.due = 0;
+    /**
+     * What shows.
+     * @type {Trouble | null}
+     */
+    this.shown = null;
     /** @type {() => void} */
     this.again = () => {};
     parts.retry.addEventListener("click", () => {
@@ -154,6 +162,7 @@ export class TroubleBox {
     if (trouble.request) said.push(say("problem.request", { id: trouble.request }));
     more.textContent = said.join(" ");
     this.again = again;
+    this.shown = trouble;
     retry.hidden = !trouble.passing;
     this.box.hidden = false;
     if (trouble.passing) this.count(trouble.wait);
@@ -161,10 +170,16 @@ export class TroubleBox {
 
   hide() {
     clearInterval(this.timer);
+    this.shown = null;
     this.box.hidden = true;
     for (const part of [this.parts.sentence, this.parts.way, this.parts.more]) {
       part.textContent = "";
     }
+  }
+
+  /** Whole seconds until the service may be asked again; 0 or less once it may. */
+  get left() {
+    return Math.ceil((this.due - Date.now()) / 1000);
   }
 
   /**
@@ -173,9 +188,9 @@ export class TroubleBox {
    */
   count(wait) {
     const { retry } = this.parts;
-    const due = Date.now() + wait * 1000;
+    this.due = Date.now() + wait * 1000;
     const tick = () => {
-      const left = Math.ceil((due - Date.now()) / 1000);
+      const { left } = this;
       retry.disabled = left > 0;
       retry.textContent =
         left > 0 ? say("problem.retry-in", { count: left }) : say("problem.retry");

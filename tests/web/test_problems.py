@@ -78,6 +78,7 @@ def assert_sentence(text: str) -> None:
 
 
 async def test_every_problem_is_a_sentence_with_a_way_on(api: FakeApi, dull: bytes) -> None:
+    await api.page.clock.install()
     await choose(api.page, dull)
     sentences: dict[str, str] = {}
     for code, answer in CODES.items():
@@ -86,6 +87,7 @@ async def test_every_problem_is_a_sentence_with_a_way_on(api: FakeApi, dull: byt
         sentences[code] = await told(api.page)
         assert_sentence(sentences[code])
         assert (await api.page.locator("#retry:visible:disabled").count()) == (code in LATER), code
+        await api.page.clock.fast_forward(6000)
     assert len(api.asked) == len(CODES)
     same = [code for code, text in sentences.items() if list(sentences.values()).count(text) > 1]
     assert same == [], "different problems must not read the same"
@@ -173,7 +175,7 @@ async def test_how_long_it_takes_is_shown_and_counts_down(
     page = await visits.blank(f"{swift}/")
     await page.clock.install()
     await page.goto(f"{swift}/")
-    await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))
+    await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 60"))
     api = FakeApi(page)
     await api.attach()
     api.answers(problem("busy", retry_after=30))
@@ -235,6 +237,16 @@ async def test_a_url_is_text(api: FakeApi) -> None:
             await told(api.page)
             assert await injected(api.page) == []
             assert await turned(api.page) == []
+        # A result shows the address: on paper, and in the command.
+        api.answers(finished(example()))
+        await api.page.fill("#url", f"https://example.org/{text}")
+        await api.page.click("#analyse")
+        await expect(api.page.locator("#verdict")).to_be_visible()
+        await api.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        await expect(api.page.locator("#print-source")).to_contain_text("Address: https://example.")
+        await expect(api.page.locator("#curl")).to_contain_text("https://example.org/")
+        assert await injected(api.page) == []
+        assert await turned(api.page) == []
 
 
 async def test_what_the_service_says_is_text(api: FakeApi, dull: bytes) -> None:
@@ -310,15 +322,18 @@ async def test_the_command_to_copy_is_one_command_without_the_key(
     await page.fill("#key", "dfk_SECRET")
     for text in COMMANDS:
         await analyse(page, dull, f"a{text}.mp4")
-        await copied_safely(page)
+        await copied_safely(page, "--data-binary")
         await page.fill("#url", f"https://example.org/{text}")
         await page.click("#analyse")
-        await copied_safely(page)
+        await copied_safely(page, "--json")
     assert len(api.asked) == 2 * len(COMMANDS)
 
 
-async def copied_safely(page: Page) -> None:
-    """What lands on the clipboard is a single call of curl for a POSIX shell, without a secret."""
+async def copied_safely(page: Page, option: str) -> None:
+    """What lands on the clipboard is a single call of curl for a POSIX shell, without a secret,
+    that sends the video with this option."""
+    # Until then it is the call before that can be copied.
+    await expect(page.locator("#curl")).to_contain_text(f" {option} ")
     await expect(page.locator("#verdict")).to_be_visible()
     await page.evaluate("navigator.clipboard.writeText('nothing')")
     await page.click("#copy-curl")
@@ -328,6 +343,7 @@ async def copied_safely(page: Page) -> None:
     lexer.commenters = ""
     words = list(lexer)
     assert words[0] == "curl"
+    assert option in words
     assert not {"(", ")", ";", "|", "&", "<", ">", "&&", "||"} & set(words), command
     # Outside of single quotes a shell would look for these.
     bare = re.sub(r"'[^']*'|\\'", "", command)
