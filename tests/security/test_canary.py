@@ -112,6 +112,7 @@ def routes() -> list[str]:
     return [path.format(id=SECRET, name=SECRET, code=SECRET) for path in schema["paths"]] + [
         f"/{SECRET}",
         f"/docs/{SECRET}",
+        f"/page/{SECRET}",
         f"/v1/detections/{SECRET}-{'0' * 32}",
     ]
 
@@ -231,7 +232,7 @@ def test_in_media_that_fail_and_that_do_not(server: ServerProcess, accept: str) 
         f"GET / HTTP/1.1\r\n{SECRET}\r\n\r\n",
         f"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {SECRET}\r\n\r\n",
         f"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {SECRET}\r\n\r\n",
-        f"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: {SECRET}\r\nConnection: upgrade\r\n\r\n",
+        f"GET /nothing HTTP/1.1\r\nHost: x\r\nUpgrade: {SECRET}\r\nConnection: upgrade\r\n\r\n",
         f"GET /{SECRET * 2000} HTTP/1.1\r\n\r\n",
     ],
 )
