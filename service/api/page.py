@@ -53,7 +53,6 @@ POLICY = "; ".join(
 
 _CLOSED = (
     "accelerometer",
-    "bluetooth",
     "camera",
     "display-capture",
     "geolocation",
