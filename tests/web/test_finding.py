@@ -31,7 +31,7 @@ def eight_faces() -> dict[str, Any]:
     report = two_faces()
     face = report["faces"][0]
     report["faces"] = [
-        face | {"id": n, "score": 0.5, "segments": [segment(n / 10, 0.5, "uncertain", (1, 2, 3, 4))]}
+        face | {"id": n, "score": 0.5, "segments": [segment(n / 10, 0.5, "uncertain", (9,) * 4)]}
         for n in range(7)
     ]
     forged = segment(0.9, 0.95, "fake", (255, 0, 0, 0))
@@ -88,7 +88,8 @@ async def test_figures_of_members_are_not_those_of_an_ensemble(api: FakeApi, fil
     await with_a_result(api, film, report)
     await expect(intro).to_contain_text("Nobody has measured this combination")
     await expect(heading).to_have_text("How often its members are wrong alone")
-    await expect(page.locator("#rates li").first).to_contain_text("one: Of real faces it called 10%")
+    rate = page.locator("#rates li").first
+    await expect(rate).to_contain_text("one: Of real faces it called 10%")
     report["model"] = report["model"] | {"members": [each | {"metrics": []} for each in members]}
     await with_a_result(api, film, report)
     await expect(intro).to_contain_text("name no error rates")

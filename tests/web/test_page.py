@@ -18,6 +18,8 @@ from playwright.async_api import Page, expect
 from service.engine import Progress
 from service.receipt import verify
 from service.settings import FetchSettings, Limits, Settings
+from service.video.encode import encode_video
+from tests import media
 from tests.api.client import OCTETS
 from tests.api.fakes import SEGMENT, FakeEngine
 from tests.api.served import TWO_MODELS
@@ -41,15 +43,16 @@ _DROP = """([base64, name]) => {
   }
 }"""
 
-# What shows, in the order in which it came.
+# What shows, in the order in which it came. What is drawn with the verdict came with it.
 _DIARY = """() => {
   const diary = (window.diary = []);
   const note = (what) => { if (!diary.includes(what)) diary.push(what); };
   new MutationObserver(() => {
     const bar = document.querySelector("#progress");
     if (bar.getClientRects().length) note(bar.dataset.phase);
-    if (document.querySelector("button.segment")) note("segment");
-    if (document.querySelector("#verdict").dataset.verdict) note("verdict");
+    const over = document.querySelector("#verdict").dataset.verdict;
+    if (document.querySelector("button.segment") && !over) note("segment");
+    if (over) note("verdict");
   }).observe(document.body, { subtree: true, childList: true, attributes: true });
 }"""
 
@@ -123,8 +126,10 @@ async def current_time(page: Page) -> float:
 
 
 async def test_a_dropped_video_gets_the_verdict_that_the_api_gives(
-    page: Page, service: ServerProcess, film: bytes
+    page: Page, service: ServerProcess
 ) -> None:
+    # So long that segments of it are drawn on the way.
+    film = encode_video([frame[:240, :320] for frame in media.group_frames(100)])
     await page.evaluate(_DIARY)
     await page.evaluate(_DROP, [base64.b64encode(film).decode(), "film.mp4"])
     await expect(page.locator("#file-name")).to_contain_text("film.mp4")
@@ -148,6 +153,7 @@ async def test_a_dropped_video_gets_the_verdict_that_the_api_gives(
         for face in told["faces"]
         for each in face["segments"]
     )
+    await assert_maps(page, told["faces"][0])
     async with page.expect_download() as waited:
         await page.click("#download-json")
     report = json.loads((await (await waited.value).path()).read_bytes())
@@ -158,6 +164,23 @@ async def test_a_dropped_video_gets_the_verdict_that_the_api_gives(
     signed = verify((await (await waited.value).path()).read_bytes())
     assert signed.media_sha256 == told["media"]["sha256"]
     assert signed.verdict == told["verdict"]
+
+
+async def assert_maps(page: Page, face: dict[str, Any]) -> None:
+    """The maps of a face's first and last segment are drawn, each its own."""
+    overlay = page.locator("#overlay")
+    await page.uncheck("#boxes")
+    await page.check("#heat")
+    inks = []
+    for each in (face["segments"][0], face["segments"][-1]):
+        png = np.frombuffer(base64.b64decode(each["cam_png"]), np.uint8)
+        height, width = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE).shape
+        await page.click(f".lane[data-face='{face['id']}'] [data-start='{each['start']:g}']")
+        await expect(page.locator("#heat-words")).to_contain_text(f"{width} × {height} places")
+        await expect(overlay).to_have_attribute("data-heat", f"{face['id']}:{each['start']:g}")
+        inks.append(await overlay.evaluate(_INK))
+    await page.uncheck("#heat")
+    assert len({*inks, await overlay.evaluate(_INK)}) == 3
 
 
 async def test_what_is_scored_shows_before_the_end(visits: Visits, film: bytes) -> None:
@@ -179,7 +202,9 @@ async def test_what_is_scored_shows_before_the_end(visits: Visits, film: bytes) 
 async def test_what_is_sent_shows_while_it_is_sent(visits: Visits) -> None:
     engine = FakeEngine(readiness=TWO_MODELS)
     with served(Settings(), engine) as port:
-        page = await visits.open(f"http://127.0.0.1:{port}/")
+        page = await visits.blank(f"http://127.0.0.1:{port}/")
+        await page.clock.install()
+        await page.goto(f"http://127.0.0.1:{port}/")
         session = await page.context.new_cdp_session(page)
         slow = {
             "offline": False,
@@ -189,7 +214,10 @@ async def test_what_is_sent_shows_while_it_is_sent(visits: Visits) -> None:
         }
         await session.send("Network.enable")
         await session.send("Network.emulateNetworkConditions", slow)
+        await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 60"))
         await analyse(page, bytes(4_000_000))
+        # A second by the page's clock, which stands from here on, however slow the machine is.
+        await page.clock.run_for(1000)
         bar = page.locator("#progress")
         await expect(bar).to_have_attribute("data-phase", "send")
         await expect(bar).to_have_attribute("aria-valuenow", re.compile("^[1-9][0-9]?$"))
