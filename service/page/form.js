@@ -43,6 +43,10 @@ export class Form {
       event.preventDefault();
       heard.start();
     });
+    // Else a browser does not tell of a file that is chosen once more.
+    this.input.addEventListener("click", () => {
+      this.input.value = "";
+    });
     this.input.addEventListener("change", () => this.take(this.input.files?.[0] ?? null));
     this.url.addEventListener("input", () => {
       if (this.url.value && this.file) this.take(null);

@@ -41,10 +41,11 @@ export class Lane {
    * @param {Face} face
    * @param {number} duration
    * @param {number} most Bars.
+   * @param {boolean} over Whether no more will come.
    */
-  show(face, duration, most) {
+  show(face, duration, most, over) {
     this.face = face;
-    const state = [face.segments.length, duration, most, face.score, face.verdict].join();
+    const state = [face.segments.length, duration, most, over, face.score, face.verdict].join();
     if (state === this.drawn) return;
     this.drawn = state;
     const id = String(face.id);
@@ -55,7 +56,7 @@ export class Lane {
     this.element.dataset["verdict"] = verdict ?? "";
     this.score.textContent = done
       ? say("timeline.score", { score: brief(score), verdict: say(`word.${verdict}`) })
-      : say("timeline.waiting");
+      : say(over ? "timeline.stopped" : "timeline.waiting");
     this.element.setAttribute(
       "aria-label",
       done
@@ -66,7 +67,7 @@ export class Lane {
             start: clock(first.start),
             end: clock(last.end),
           })
-        : say("timeline.face-waiting", { face: id }),
+        : say(over ? "timeline.face-stopped" : "timeline.face-waiting", { face: id }),
     );
     this.draw(bars(face.segments, most), duration);
   }

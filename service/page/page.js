@@ -13,7 +13,7 @@ import { fill, lang, plain, say, size } from "./words.js";
 
 /** @typedef {import("./api.js").Order} Order */
 
-/** Milliseconds in which it shows whether the browser can play a file. */
+/** Milliseconds in which it mostly shows whether the browser can play a file. */
 const PATIENCE = 700;
 
 /** Seconds of video up to which every frame's box is asked for: beyond, those are megabytes. */
@@ -38,10 +38,11 @@ const form = new Form({
     if (trouble.left <= 0) trouble.hide();
     work.rest("");
     results.load(file);
+    warn();
   },
   start: () => void start(),
   key: () => void meet(),
-  model: () => warn(form.chosen),
+  model: () => warn(),
 });
 
 /**
@@ -74,12 +75,9 @@ let meetings = 0;
  */
 let unmet = null;
 
-/**
- * Warn of the demonstration model.
- * @param {import("./report.js").Model[]} models
- */
-function warn(models) {
-  the("caution", HTMLElement).hidden = !demonstrates(models);
+/** Warn of the demonstration model, where it would score now or where its finding shows. */
+function warn() {
+  the("caution", HTMLElement).hidden = !demonstrates([...form.chosen, ...results.models]);
 }
 
 /** Learn what the service has. */
@@ -126,13 +124,24 @@ function show(error, again, sentence) {
  * @param {string} [sentence]
  */
 function fail(error, sentence) {
+  const lost = adrift();
   end(say("work.failed"));
+  if (lost) the("analyse", HTMLElement).focus();
   show(error, () => void start(), sentence);
+  const retry = the("retry", HTMLButtonElement);
+  if (lost && !retry.hidden && !retry.disabled) retry.focus();
+}
+
+/** Whether the focus is nowhere, or on what goes away with the work. */
+function adrift() {
+  const { activeElement, body } = document;
+  return !activeElement || activeElement === body || activeElement === the("cancel", HTMLElement);
 }
 
 /** @param {string} words */
 function end(words) {
   running = null;
+  results.stop();
   form.busy(false);
   work.rest(words);
 }
@@ -155,7 +164,10 @@ async function start() {
   running = mine;
   last = null;
   form.busy(true);
+  // What had the focus takes none while it is disabled.
+  the("cancel", HTMLElement).focus();
   results.clear();
+  warn();
   if (!given.file) results.load(null);
   results.open();
   work.begin();
@@ -195,10 +207,11 @@ async function look(file) {
 function send(given, mine) {
   const { player } = results.viewer;
   const order = { ...given, options: [...given.options] };
-  // What could not be shown is not asked for.
-  if (given.file && player.ready) {
+  // What could not be shown is not asked for; a slow browser may show it yet.
+  if (given.file && player.state !== "unplayable") {
+    const { duration } = player;
     order.options.push(["explain", "true"]);
-    if (player.duration <= EVERY_BOX) order.options.push(["detail", "full"]);
+    if (duration > 0 && duration <= EVERY_BOX) order.options.push(["detail", "full"]);
   }
   results.duration = player.duration;
   work.send(order.file);
@@ -252,9 +265,11 @@ function take(text, order) {
   const report = readReport(content);
   last = { text, order };
   results.finish(report);
-  warn(report.models);
+  warn();
   offer(order, report.receipt);
+  const lost = adrift();
   end(say("work.done", { verdict: headline(report) }));
+  if (lost) the("verdict-heading", HTMLElement).focus({ preventScroll: true });
   results.finding.box.scrollIntoView({
     behavior: still() ? "auto" : "smooth",
     block: "nearest",

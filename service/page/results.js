@@ -9,6 +9,7 @@ import { brief, clock, say } from "./words.js";
 
 /** @typedef {import("./moments.js").Moment} Moment */
 /** @typedef {import("./report.js").Face} Face */
+/** @typedef {import("./report.js").Model} Model */
 /** @typedef {import("./report.js").Point} Point */
 /** @typedef {import("./report.js").Report} Report */
 /** @typedef {import("./report.js").Segment} Segment */
@@ -35,6 +36,10 @@ export class Results {
     this.viewer = new Viewer({
       time: (time) => this.move(time),
       wish: () => this.chooseWorst(),
+      picture: () => {
+        // A picture that comes late has missed the drawing of the faces.
+        if (this.faces.length) this.draw();
+      },
     });
     const { player } = this.viewer;
     this.timeline = new Timeline(
@@ -64,6 +69,11 @@ export class Results {
     this.duration = 0;
     this.over = false;
     /**
+     * Those whose finding shows.
+     * @type {Model[]}
+     */
+    this.models = [];
+    /**
      * When the pictures of faces that are drawn were taken.
      * @type {WeakMap<HTMLCanvasElement, number>}
      */
@@ -80,6 +90,7 @@ export class Results {
     this.faces = [];
     this.duration = 0;
     this.over = false;
+    this.models = [];
     this.portraits = new WeakMap();
     this.finding.clear();
     this.timeline.clear();
@@ -129,12 +140,25 @@ export class Results {
     }, PAUSE);
   }
 
+  /** No report will come: show what came until now, as unfinished. */
+  stop() {
+    if (this.over) return;
+    clearTimeout(this.drawing);
+    this.drawing = 0;
+    this.over = true;
+    this.faces = [...this.streamed.values()];
+    this.lines.hidden = this.faces.length === 0;
+    this.draw();
+    this.viewer.show(this.faces);
+  }
+
   /** @param {Report} report */
   finish(report) {
     clearTimeout(this.drawing);
     this.drawing = 0;
     this.over = true;
     this.faces = report.faces;
+    this.models = report.models;
     this.duration = report.media.duration || this.duration;
     this.viewer.know(report);
     this.keep();

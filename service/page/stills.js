@@ -80,12 +80,18 @@ export class Stills {
           [first, frame],
           [second, frame + 1],
         ])) {
-          if (mine !== this.pairs || !(await this.go((number + 0.5) / rate))) return tell("gone");
+          const there = mine === this.pairs && (await this.go((number + 0.5) / rate));
+          if (!there || mine !== this.pairs) return tell("gone");
           this.draw(canvas, place, margin);
         }
         tell(differ(first, second, change) ? "drawn" : "same");
       }, () => tell("gone"));
     });
+  }
+
+  /** Draw no pair of frames any more that was asked for. */
+  forget() {
+    this.pairs += 1;
   }
 
   /**

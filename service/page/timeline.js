@@ -121,7 +121,7 @@ export class Timeline {
       const there = this.parts.lanes.children[place];
       // Moving an element takes the focus from it.
       if (there !== lane.element) this.parts.lanes.insertBefore(lane.element, there ?? null);
-      lane.show(face, length, most);
+      lane.show(face, length, most, over);
       lane.element.classList.toggle("screen-only", !printed.has(face));
     });
     const none = shown.length ? "" : say(over ? "timeline.none" : "timeline.empty");

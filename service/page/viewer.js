@@ -22,8 +22,9 @@ const MOST_TOLD = 6;
 
 export class Viewer {
   /**
-   * @param {{time: (time: number) => void, wish: () => void}} heard Each moment that is shown; and
-   * that a closer look at a segment is wished for while none is chosen.
+   * @param {{time: (time: number) => void, wish: () => void, picture: () => void}} heard Each
+   * moment that is shown; that a closer look at a segment is wished for while none is chosen; and
+   * that there is a picture, or none any more.
    */
   constructor(heard) {
     this.heard = heard;
@@ -35,6 +36,12 @@ export class Viewer {
     this.difference = the("difference", HTMLInputElement);
     this.differences = the("differences", HTMLElement);
     this.differenceWords = the("difference-words", HTMLElement);
+    /** @type {[HTMLCanvasElement, HTMLCanvasElement, HTMLCanvasElement]} */
+    this.frames = [
+      the("frame-first", HTMLCanvasElement),
+      the("frame-second", HTMLCanvasElement),
+      the("frame-change", HTMLCanvasElement),
+    ];
     const video = the("video", HTMLVideoElement);
     this.overlay = new Overlay(the("overlay", HTMLCanvasElement), video);
     this.stills = new Stills();
@@ -44,7 +51,10 @@ export class Viewer {
         this.draw();
         if (video.paused) this.compare();
       },
-      state: () => this.picture(),
+      state: () => {
+        this.picture();
+        heard.picture();
+      },
     });
     /** @type {Face[]} */
     this.faces = [];
@@ -80,6 +90,7 @@ export class Viewer {
     this.fps = 0;
     this.overlay.clear();
     this.seen.textContent = "";
+    this.blank("");
     this.choose(null);
   }
 
@@ -189,27 +200,43 @@ export class Viewer {
     }
   }
 
+  /**
+   * Draw no frames.
+   * @param {string} words Why.
+   */
+  blank(words) {
+    this.stills.forget();
+    for (const canvas of this.frames) {
+      const pen = canvas.getContext("2d", { willReadFrequently: true });
+      pen?.clearRect(0, 0, canvas.width, canvas.height);
+    }
+    this.differenceWords.textContent = words;
+  }
+
   async drawDifference() {
     const { overlay, differenceWords } = this;
     const { time } = this.player;
     const face = this.chosen?.face ?? worstFace(this.faces);
     const box = face && boxAt(face, time);
     if (!face || !box) {
-      differenceWords.textContent = say("viewer.difference-choose");
+      this.blank(say("viewer.difference-choose"));
       return;
     }
     differenceWords.textContent = say("viewer.difference-wait");
-    const drawn = await this.stills.pair(
-      [
-        the("frame-first", HTMLCanvasElement),
-        the("frame-second", HTMLCanvasElement),
-        the("frame-change", HTMLCanvasElement),
-      ],
+    const drawing = this.stills.pair(
+      this.frames,
       { time, box, width: overlay.width, height: overlay.height },
       this.fps,
       overlay.margin,
     );
-    if (drawn === "gone") return;
+    const mine = this.stills.pairs;
+    const drawn = await drawing;
+    // Others are drawn by now, or none.
+    if (mine !== this.stills.pairs) return;
+    if (drawn === "gone") {
+      this.blank(say("viewer.difference-gone"));
+      return;
+    }
     const values = { face: String(face.id), time: clock(time), factor: FACTOR };
     differenceWords.textContent =
       drawn === "same" ? say("viewer.difference-same") : say("viewer.difference-of", values);
