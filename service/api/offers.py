@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from service.settings import Settings
@@ -28,8 +28,9 @@ def router(settings: Settings) -> APIRouter:
         receipts=settings.receipt.key is not None,
     )
 
-    @routes.get("/page/offers.json")
-    async def show() -> Offers:
+    @routes.api_route("/page/offers.json", methods=["GET", "HEAD"])
+    async def show(response: Response) -> Offers:
+        response.headers["Cache-Control"] = "no-cache"
         return offers
 
     return routes

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import Page, Route, expect
 
@@ -312,3 +313,12 @@ async def test_who_reads_elsewhere_meanwhile_stays_there(
     gate.set()
     await expect(page.locator("#verdict")).to_be_visible()
     await expect(page.locator("#api-docs")).to_be_focused()
+
+
+async def test_what_is_offered_is_asked_for_anew(swift: str) -> None:
+    async with httpx.AsyncClient(base_url=swift) as session:
+        whole = await session.get("/page/offers.json")
+        head = await session.head("/page/offers.json")
+    assert head.status_code == whole.status_code == 200
+    assert head.headers["cache-control"] == whole.headers["cache-control"] == "no-cache"
+    assert head.content == b""
