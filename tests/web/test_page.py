@@ -219,6 +219,7 @@ async def test_what_is_sent_shows_while_it_is_sent(visits: Visits) -> None:
         # A second by the page's clock, which stands from here on, however slow the machine is.
         await page.clock.run_for(1000)
         bar = page.locator("#progress")
+        await expect(bar).to_be_visible()
         await expect(bar).to_have_attribute("data-phase", "send")
         await expect(bar).to_have_attribute("aria-valuenow", re.compile("^[1-9][0-9]?$"))
         await expect(page.locator("#progress-text")).to_contain_text("of 4 MB")
