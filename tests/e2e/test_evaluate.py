@@ -153,7 +153,7 @@ def test_the_reports_are_of_all_of_it(undisturbed: Command) -> None:
     assert [group["dataset"] for group in result["groups"]] == [None, "DFW", "FF"]
     page = (undisturbed.out / "report.html").read_text()
     assert "CLRNet" in page
-    assert page.count("data:image/png") == 2
+    assert page.count("data:image/png") == 3
     for file in undisturbed.out.iterdir():
         assert SECRET not in file.read_text(errors="replace")
 
