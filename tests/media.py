@@ -72,6 +72,25 @@ def timed_video(stamps: Sequence[float]) -> bytes:
     return target.getvalue()
 
 
+def late_video(seconds: float, count: int = 50) -> bytes:
+    """``numbered_video`` in an MP4 whose silent sound begins so long before its pictures."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as output:
+        pictures = output.add_stream("libx264", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 96, 64, "yuv420p"
+        sound = output.add_stream("aac", rate=44100)
+        sound.layout = "mono"
+        for number in range(int((seconds + count / 25) * 44100 / 1024)):
+            output.mux(sound.encode(_silence(number)))
+        output.mux(sound.encode(None))
+        for number, rgb in enumerate(numbered_frames(count)):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.pts, frame.time_base = round(seconds * 25) + number, Fraction(1, 25)
+            output.mux(pictures.encode(frame))
+        output.mux(pictures.encode(None))
+    return target.getvalue()
+
+
 def remuxed(
     video: bytes,
     change: Callable[[int, av.Packet], None] = lambda number, packet: None,
@@ -175,12 +194,16 @@ def audio_only(*, cover: bool = False) -> bytes:
             output.mux(picture.encode(_picture()))
             output.mux(picture.encode(None))
         for number in range(20):
-            silence = np.zeros((1, 1024), np.float32)
-            frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = 44100, number * 1024
-            output.mux(sound.encode(frame))
+            output.mux(sound.encode(_silence(number)))
         output.mux(sound.encode(None))
     return target.getvalue()
+
+
+def _silence(number: int) -> av.AudioFrame:
+    silence = np.zeros((1, 1024), np.float32)
+    frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = 44100, number * 1024
+    return frame
 
 
 def no_frames() -> bytes:

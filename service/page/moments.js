@@ -84,6 +84,28 @@ export function boxAt(face, time) {
 }
 
 /**
+ * When to look to see a face's frame at a moment, and the next one: in the middle of the time that
+ * each is shown.
+ * @param {Face} face
+ * @param {number} time
+ * @param {number} fps 0 where that is not known.
+ * @returns {[number, number]} Seconds.
+ */
+export function pairAt(face, time, fps) {
+  const place = latest(face.boxes, (each) => each.time, time + SLACK);
+  const [one, two, three] = face.boxes.slice(Math.max(place, 0), place + 3);
+  // Frames need not follow each other evenly.
+  if (one && two?.frame === one.frame + 1) {
+    const first = two.time - one.time;
+    const second = three?.frame === two.frame + 1 ? three.time - two.time : first;
+    return [one.time + first / 2, two.time + second / 2];
+  }
+  const rate = fps || 25;
+  const frame = Math.max(0, Math.floor(time * rate + 1e-3));
+  return [(frame + 0.5) / rate, (frame + 1.5) / rate];
+}
+
+/**
  * The box at a moment from those around it, none of which is farther than `reach` seconds.
  * @template {{box: Box | null}} T
  * @param {readonly T[]} known
@@ -108,7 +130,6 @@ function between(known, when, time, reach) {
   if (since <= until) return since <= reach ? (before?.box ?? null) : null;
   return until <= reach ? (after?.box ?? null) : null;
 }
-
 
 /**
  * The square around a face that a model was shown.

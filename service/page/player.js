@@ -2,6 +2,13 @@
 
 /** @typedef {"none" | "waiting" | "ready" | "unplayable"} State */
 
+/** Milliseconds that the first frame may take to show once it is there. */
+const PATIENCE = 300;
+
+/**
+ * Seconds are counted from the first frame, as the service counts them. Browsers have clocks of
+ * their own: where the sound comes first, or the file's times do not begin at 0, their 0 is earlier.
+ */
 export class Player {
   /**
    * @param {HTMLVideoElement} video
@@ -15,15 +22,17 @@ export class Player {
     this.state = "none";
     /** The file's address in this browser. */
     this.url = "";
+    /** When the browser's clock shows the first frame. */
+    this.first = 0;
+    /** @type {Promise<number>} */
+    this.firstShown = Promise.resolve(0);
     /**
-     * Where to go back to after a look elsewhere.
+     * Where to go back to after a look elsewhere, on the browser's clock.
      * @type {number | null}
      */
     this.kept = null;
-    video.addEventListener("loadeddata", () => {
-      this.become(video.videoWidth > 0 ? "ready" : "unplayable");
-      this.told();
-    });
+    this.settle = () => {};
+    video.addEventListener("loadeddata", () => void this.arrive());
     video.addEventListener("error", () => {
       if (this.url) this.become("unplayable");
     });
@@ -39,11 +48,11 @@ export class Player {
   /** Seconds; 0 while that is not known. */
   get duration() {
     const { duration } = this.video;
-    return Number.isFinite(duration) ? duration : 0;
+    return Number.isFinite(duration) ? Math.max(0, duration - this.first) : 0;
   }
 
   get time() {
-    return this.video.currentTime;
+    return Math.max(0, this.video.currentTime - this.first);
   }
 
   get ready() {
@@ -55,13 +64,30 @@ export class Player {
     this.clear();
     this.url = URL.createObjectURL(file);
     this.become("waiting");
+    this.firstShown = whenFirstShown(this.video);
     this.video.src = this.url;
+  }
+
+  /** The browser has the first frame, or something without pictures. */
+  async arrive() {
+    const { url, video } = this;
+    if (!(video.videoWidth > 0)) return this.become("unplayable");
+    // A page that is not to be seen shows no frames.
+    const late = new Promise((/** @type {(time: number) => void} */ tell) => {
+      setTimeout(() => tell(0), PATIENCE);
+    });
+    const first = await Promise.race([this.firstShown, late]);
+    if (url !== this.url) return;
+    this.first = first;
+    this.become("ready");
+    this.told();
   }
 
   clear() {
     if (!this.url) return;
     const { url } = this;
     this.url = "";
+    this.first = 0;
     this.kept = null;
     this.video.removeAttribute("src");
     this.video.load();
@@ -75,10 +101,8 @@ export class Player {
    */
   async settled(most) {
     if (this.state !== "waiting") return;
-    await new Promise((done) => {
-      for (const event of ["loadeddata", "error"]) {
-        this.video.addEventListener(event, done, { once: true });
-      }
+    await new Promise((/** @type {(value?: unknown) => void} */ done) => {
+      this.settle = done;
       setTimeout(done, most);
     });
   }
@@ -89,7 +113,7 @@ export class Player {
    */
   seek(time) {
     this.kept = null;
-    if (this.ready) this.video.currentTime = Math.min(time, this.duration || time);
+    if (this.ready) this.video.currentTime = Math.min(time, this.duration || time) + this.first;
   }
 
   /**
@@ -100,10 +124,11 @@ export class Player {
     const { video } = this;
     if (!this.ready || !video.paused) return;
     if (time === null) {
-      if (this.kept !== null) this.seek(this.kept);
+      if (this.kept !== null) video.currentTime = this.kept;
+      this.kept = null;
     } else if (!video.seeking) {
       this.kept ??= video.currentTime;
-      video.currentTime = time;
+      video.currentTime = time + this.first;
     }
   }
 
@@ -111,6 +136,7 @@ export class Player {
   become(state) {
     if (state === this.state) return;
     this.state = state;
+    if (state !== "waiting") this.settle();
     this.heard.state(state);
   }
 
@@ -125,6 +151,19 @@ export class Player {
   }
 
   told() {
-    if (this.ready) this.heard.time(this.video.currentTime);
+    if (this.ready) this.heard.time(this.time);
   }
+}
+
+/**
+ * When the next video of an element shows its first frame, on the browser's clock.
+ * @param {HTMLVideoElement} video
+ * @returns {Promise<number>} 0 where that cannot be told.
+ */
+function whenFirstShown(video) {
+  if (!("requestVideoFrameCallback" in video)) return Promise.resolve(0);
+  return new Promise((tell) => {
+    // Of one that plays already, the frame that is shown may be another.
+    video.requestVideoFrameCallback((_, { mediaTime }) => tell(video.currentTime > 0 ? 0 : mediaTime));
+  });
 }

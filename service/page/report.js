@@ -12,7 +12,7 @@ import { plain } from "./words.js";
 /** @typedef {FaceVerdict | "no_face" | "unable"} Verdict */
 /** @typedef {[number, number, number, number]} Box Pixels of the upright frame: x0, y0, x1, y1. */
 /** @typedef {{start: number, end: number, score: number}} Clip */
-/** @typedef {{time: number, box: Box}} TimedBox */
+/** @typedef {{frame: number, time: number, box: Box}} TimedBox */
 
 /**
  * @typedef {object} Segment
@@ -217,9 +217,10 @@ function readFace(value, place) {
   const boxes = [];
   for (const each of list(told["boxes"], MOST.boxes)) {
     const timed = fields(each);
+    const frame = number(timed["frame"], 1e9);
     const time = number(timed["time"]);
     const where = box(timed["box"]);
-    if (time !== null && where !== null) boxes.push({ time, box: where });
+    if (frame !== null && time !== null && where) boxes.push({ frame, time, box: where });
   }
   const segments = present(list(told["segments"], MOST.segments).map(readSegment));
   return {

@@ -34,6 +34,8 @@ export class Stills {
     this.queue = Promise.resolve();
     this.round = 0;
     this.pairs = 0;
+    /** When the browser's clock shows the first frame. */
+    this.first = 0;
   }
 
   /** @param {string} url */
@@ -62,25 +64,23 @@ export class Stills {
   }
 
   /**
-   * Draw the frame at a moment, the next, and what changed between them.
+   * Draw a face at two moments, and what changed between them.
    * @param {[HTMLCanvasElement, HTMLCanvasElement, HTMLCanvasElement]} canvases
    * @param {Place} place
-   * @param {number} fps 0 where that is not known.
+   * @param {[number, number]} moments Seconds.
    * @param {number} margin
    * @returns {Promise<"drawn" | "same" | "gone">} `same` where the browser shows one frame twice.
    */
-  pair(canvases, place, fps, margin) {
+  pair(canvases, place, [earlier, later], margin) {
     const mine = ++this.pairs;
     const [first, second, change] = canvases;
-    const rate = fps || 25;
-    const frame = Math.max(0, Math.floor(place.time * rate + 1e-3));
     return new Promise((tell) => {
       this.next(async () => {
-        for (const [canvas, number] of /** @type {const} */ ([
-          [first, frame],
-          [second, frame + 1],
+        for (const [canvas, time] of /** @type {const} */ ([
+          [first, earlier],
+          [second, later],
         ])) {
-          const there = mine === this.pairs && (await this.go((number + 0.5) / rate));
+          const there = mine === this.pairs && (await this.go(time));
           if (!there || mine !== this.pairs) return tell("gone");
           this.draw(canvas, place, margin);
         }
@@ -127,7 +127,7 @@ export class Stills {
       video.addEventListener("seeked", () => end(true), { signal });
       video.addEventListener("error", () => end(false), { signal });
       video.addEventListener("emptied", () => end(false), { signal });
-      video.currentTime = time;
+      video.currentTime = time + this.first;
     });
   }
 

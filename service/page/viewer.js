@@ -2,7 +2,7 @@
 
 import { the } from "./dom.js";
 import { heat } from "./heat.js";
-import { boxAt, worst, worstFace } from "./moments.js";
+import { boxAt, pairAt, worst, worstFace } from "./moments.js";
 import { Overlay } from "./overlay.js";
 import { Player } from "./player.js";
 import { FACTOR, Stills } from "./stills.js";
@@ -52,6 +52,7 @@ export class Viewer {
         if (video.paused) this.compare();
       },
       state: () => {
+        this.stills.first = this.player.first;
         this.picture();
         heard.picture();
       },
@@ -226,7 +227,7 @@ export class Viewer {
     const drawing = this.stills.pair(
       this.frames,
       { time, box, width: overlay.width, height: overlay.height },
-      this.fps,
+      pairAt(face, time, this.fps),
       overlay.margin,
     );
     const mine = this.stills.pairs;
