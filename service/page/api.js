@@ -2,8 +2,8 @@
 
 import { Trouble, described, refused } from "./trouble.js";
 
-/** Where the service is, under whatever prefix. */
-const SERVICE = new URL("../", import.meta.url);
+/** Where the service is, under whatever prefix: this lies in page/VERSION/. */
+const SERVICE = new URL("../../", import.meta.url);
 
 /** Milliseconds without a byte in either direction after which a connection counts as lost. The
  * service shows a sign of life every ten seconds. */

@@ -3,11 +3,11 @@
 import { make, the } from "./dom.js";
 import { readModel } from "./report.js";
 import { Trouble } from "./trouble.js";
-import { plain, say, size } from "./words.js";
+import { plain, say, seconds, size } from "./words.js";
 
 /** @typedef {import("./report.js").Model} Model */
 
-/** @typedef {{file: File | null, url: string, key: string, options: [string, string][]}} Given */
+/** @typedef {{file: File | null, url: string, key: string, start: number, options: [string, string][]}} Given */
 
 /** Models and ensembles that are offered, at most. */
 const MOST_MODELS = 200;
@@ -28,6 +28,8 @@ export class Form {
     this.drop = the("drop", HTMLElement);
     this.name = the("file-name", HTMLElement);
     this.url = the("url", HTMLInputElement);
+    this.from = the("from", HTMLInputElement);
+    this.to = the("to", HTMLInputElement);
     this.key = the("key", HTMLInputElement);
     this.model = the("model", HTMLSelectElement);
     this.sampling = the("sampling", HTMLSelectElement);
@@ -112,8 +114,26 @@ export class Form {
     /** @type {[string, string][]} */
     const options = [["sampling", this.sampling.value]];
     if (this.model.value) options.push(["model", this.model.value]);
+    const { start, end } = this.part();
+    if (start !== null) options.push(["start", String(start)]);
+    if (end !== null) options.push(["end", String(end)]);
     if (this.receipt.checked && !this.receipt.closest("[hidden]")) options.push(["receipt", "true"]);
-    return { file: this.file, url: this.file ? "" : url, key, options };
+    return { file: this.file, url: this.file ? "" : url, key, start: start ?? 0, options };
+  }
+
+  /**
+   * The seconds that are to be looked at, null where nothing bounds them. Raises `Trouble`.
+   */
+  part() {
+    /** @param {HTMLInputElement} field */
+    const read = ({ value }) => {
+      const time = value.trim() ? seconds(value) : null;
+      if (value.trim() && time === null) throw new Trouble("bad_part");
+      return time;
+    };
+    const [start, end] = [read(this.from), read(this.to)];
+    if (end !== null && end <= (start ?? 0)) throw new Trouble("bad_part");
+    return { start, end };
   }
 
   /**

@@ -19,6 +19,7 @@ const PATIENCE = 700;
 /** Seconds of video up to which every frame's box is asked for: beyond, those are megabytes. */
 const EVERY_BOX = 600;
 
+the("unloaded", HTMLElement).remove();
 fill(document);
 document.title = say("title");
 document.documentElement.lang = lang;
@@ -173,7 +174,7 @@ async function start() {
   work.begin();
   const { file } = given;
   try {
-    if (file) await look(file);
+    if (file) await look(file, given.start);
   } catch (error) {
     if (running !== mine) return;
     const big = error instanceof Trouble && error.code === "too_large";
@@ -187,8 +188,9 @@ async function start() {
 /**
  * See whether a file can be sent at all. Raises `Trouble`.
  * @param {File} file
+ * @param {number} start Seconds from which on it is to be looked at.
  */
-async function look(file) {
+async function look(file, start) {
   if (!file.size) throw new Trouble("empty_body");
   if (largest && file.size > largest) throw new Trouble("too_large");
   await file
@@ -197,7 +199,9 @@ async function look(file) {
     .catch(() => {
       throw new Trouble("unreadable");
     });
-  await results.viewer.player.settled(PATIENCE);
+  const { player } = results.viewer;
+  await player.settled(PATIENCE);
+  if (player.duration && start >= player.duration) throw new Trouble("bad_part");
 }
 
 /**
@@ -240,10 +244,13 @@ function send(given, mine) {
  * @param {Order} order
  */
 function refined(told, order) {
-  const asked = order.options.some(([name]) => name === "receipt");
-  if (told.code !== "malformed_request" || !asked || receipts) return told;
-  form.receipt.checked = false;
-  return new Trouble("no_receipts");
+  if (told.code !== "malformed_request") return told;
+  const asked = new Set(order.options.map(([name]) => name));
+  if (asked.has("receipt") && !receipts) {
+    form.receipt.checked = false;
+    return new Trouble("no_receipts");
+  }
+  return asked.has("start") || asked.has("end") ? new Trouble("bad_part") : told;
 }
 
 /**

@@ -59,6 +59,10 @@ export function fill(root) {
     const key = element.getAttribute("data-label") ?? "";
     if (known(key)) element.setAttribute("aria-label", say(key));
   }
+  for (const element of root.querySelectorAll("[data-hint]")) {
+    const key = element.getAttribute("data-hint") ?? "";
+    if (known(key)) element.setAttribute("placeholder", say(key));
+  }
 }
 
 /**
@@ -81,6 +85,17 @@ export function clock(seconds) {
   const minutes = Math.floor(all / 600) % 60;
   const rest = `${String(Math.floor(all / 10) % 60).padStart(2, "0")}.${all % 10}`;
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+/**
+ * The seconds that a person means: 90, 1:30, 1:02:03.5; null where that is no time.
+ * @param {string} text
+ */
+export function seconds(text) {
+  const found = /^(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6}(?:[.,]\d{1,3})?)$/.exec(text.trim());
+  if (!found) return null;
+  const [hours, minutes, rest] = found.slice(1).map((part) => Number((part ?? "0").replace(",", ".")));
+  return Number(hours) * 3600 + Number(minutes) * 60 + Number(rest);
 }
 
 /**

@@ -57,19 +57,34 @@ async def test_a_second_visit_asks_and_is_told_that_nothing_changed(
 ) -> None:
     """What the browser kept must not lose its policy on the way."""
 
-    def unchanged() -> float:
+    def answered(route: str, status: int) -> float:
         text = httpx.get(f"{swift}/metrics").text
-        pattern = r"http_requests_total\{.*route=\"/page/\{name\}\",status=\"304\"} (.*)"
-        found = re.findall(pattern, text)
-        return float(found[0]) if found else 0.0
+        route = re.escape(route)
+        pattern = rf"http_requests_total\{{.*route=\"{route}\",status=\"{status}\"}} (.*)"
+        return sum(map(float, re.findall(pattern, text)))
 
     page = await visits.open(f"{swift}/", color_scheme="light")
     await page.wait_for_load_state("networkidle")
-    before = unchanged()
+    before, parts = answered("/", 304), answered("/page/{version}/{name}", 200)
+    assert parts > 0
     await page.goto(f"{swift}/?", wait_until="networkidle")
-    await page.reload(wait_until="networkidle")
-    assert unchanged() > before
+    await page.goto(f"{swift}/", wait_until="networkidle")
+    assert answered("/", 304) > before
+    # They are of this release, and asked for once.
+    assert answered("/page/{version}/{name}", 200) == parts
     await expect(page.locator("#analyse")).to_be_visible()
+
+
+async def test_a_page_whose_scripts_stay_away_says_so(visits: Visits, swift: str) -> None:
+    """As they do where the service is renewed between the page and them."""
+    page = await visits.blank(f"{swift}/")
+    await page.route("**/page.js", lambda route: route.fulfill(status=404, body=""))
+    await page.goto(f"{swift}/")
+    await expect(page.locator("#unloaded")).to_be_visible()
+    assert len(await visits.complaints()) == 1, "the browser tells of the missing file"
+    await page.unroute("**/page.js")
+    await page.reload(wait_until="networkidle")
+    await expect(page.locator("#unloaded")).to_have_count(0)
 
 
 async def test_under_a_prefix_it_asks_for_nothing_beside_it(visits: Visits) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.web.fake_api import FakeApi
-from tests.web.test_page import segment, two_faces, with_a_result
+from tests.web.reports import segment, two_faces, with_a_result
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

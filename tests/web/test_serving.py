@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -35,7 +36,8 @@ BUDGET = 150_000
 """Bytes of all that a browser loads, compressed."""
 
 PARTS = sorted({path.name for path in page.FOLDER.iterdir() if path.is_file()} - {page.FIRST})
-PATHS = ["/", *(f"/page/{name}" for name in PARTS)]
+BELOW = f"/page/{page.page().version}"
+PATHS = ["/", *(f"{BELOW}/{name}" for name in PARTS)]
 OFF = Settings(server=ServerSettings(page=False))
 
 POLICY = {
@@ -113,7 +115,9 @@ async def test_every_file_is_what_it_is_and_guarded(path: str) -> None:
         head = await session.head(path)
     assert answer.status_code == head.status_code == 200
     name = path.rpartition("/")[2] or page.FIRST
-    assert answer.content == (page.FOLDER / name).read_bytes()
+    text = (page.FOLDER / name).read_text()
+    # The first one names the version of the others.
+    assert answer.text == (text if path != "/" else text.replace('"page/', f'"{BELOW[1:]}/'))
     assert answer.headers["content-type"].split(";")[0] == page.TYPES[Path(name).suffix]
     directives = answer.headers["content-security-policy"].split("; ")
     assert dict(each.split(" ", 1) for each in directives) == POLICY
@@ -122,7 +126,7 @@ async def test_every_file_is_what_it_is_and_guarded(path: str) -> None:
         "referrer-policy": "no-referrer",
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
-        "cache-control": "no-cache",
+        "cache-control": "no-cache" if path == "/" else "max-age=31536000, immutable",
         "vary": "Accept-Encoding",
     }
     assert {name: answer.headers[name] for name in told} == told
@@ -133,47 +137,53 @@ async def test_every_file_is_what_it_is_and_guarded(path: str) -> None:
 
 
 def test_nothing_but_known_kinds_of_files_lies_in_the_folder() -> None:
-    assert set(page.files()) == {page.FIRST, *PARTS}
+    assert set(page.page().parts) == {*PARTS}
     assert all(path.is_file() and not path.is_symlink() for path in page.FOLDER.iterdir())
 
 
 HOSTILE = [
     "/page",
     "/page/",
-    "/page//",
-    f"/page/{page.FIRST}",
+    BELOW,
+    f"{BELOW}/",
+    f"{BELOW}//",
+    f"{BELOW}/{page.FIRST}",
     f"/{page.FIRST}",
-    "/page/nothing.js",
-    "/page/.",
-    "/page/..",
-    "/page/../api/page.py",
-    "/page/..%2fapi%2fpage.py",
-    "/page/%2e%2e/api/page.py",
-    "/page/%2e%2e%2fapi%2fpage.py",
-    "/page/..%5capi%5cpage.py",
-    "/page/..;/api/page.py",
-    "/page/....//api/page.py",
-    "/page/%252e%252e%252fapi%252fpage.py",
-    "/page/%c0%ae%c0%ae%c0%afapi",
-    "/page//etc/passwd",
-    "/page/%2fetc%2fpasswd",
-    "/page/file:%2f%2f%2fetc%2fpasswd",
-    f"/page/{page.FOLDER}/{page.FIRST}",
-    f"/page/%00{PARTS[0]}",
-    f"/page/{PARTS[0]}%00",
-    f"/page/{PARTS[0]}/",
-    f"/page/{PARTS[0]}%2f",
-    f"/page/./{PARTS[0]}",
-    f"/page/{PARTS[0]}.",
-    f"/page/{PARTS[0]}%20",
-    f"/page/{PARTS[0].upper()}",
-    f"//page/{PARTS[0]}",
-    f"/PAGE/{PARTS[0]}",
-    f"/page/{PARTS[0]}::$DATA",
-    "/page/__init__.py",
-    "/page/" + "a" * 8000,
-    "/page/%ff%fe",
-    "/page/*",
+    f"{BELOW}/nothing.js",
+    f"/page/{PARTS[0]}",
+    f"/page/000000000000/{PARTS[0]}",
+    f"/page//{PARTS[0]}",
+    f"/page/*/{PARTS[0]}",
+    f"{BELOW.upper()}/{PARTS[0]}",
+    f"{BELOW}/.",
+    f"{BELOW}/..",
+    f"{BELOW}/../api/page.py",
+    f"{BELOW}/..%2fapi%2fpage.py",
+    f"{BELOW}/%2e%2e/api/page.py",
+    f"{BELOW}/%2e%2e%2fapi%2fpage.py",
+    f"{BELOW}/..%5capi%5cpage.py",
+    f"{BELOW}/..;/api/page.py",
+    f"{BELOW}/....//api/page.py",
+    f"{BELOW}/%252e%252e%252fapi%252fpage.py",
+    f"{BELOW}/%c0%ae%c0%ae%c0%afapi",
+    f"{BELOW}//etc/passwd",
+    f"{BELOW}/%2fetc%2fpasswd",
+    f"{BELOW}/file:%2f%2f%2fetc%2fpasswd",
+    f"{BELOW}/{page.FOLDER}/{page.FIRST}",
+    f"{BELOW}/%00{PARTS[0]}",
+    f"{BELOW}/{PARTS[0]}%00",
+    f"{BELOW}/{PARTS[0]}/",
+    f"{BELOW}/{PARTS[0]}%2f",
+    f"{BELOW}/./{PARTS[0]}",
+    f"{BELOW}/{PARTS[0]}.",
+    f"{BELOW}/{PARTS[0]}%20",
+    f"{BELOW}/{PARTS[0].upper()}",
+    f"/{BELOW}/{PARTS[0]}",
+    f"{BELOW}/{PARTS[0]}::$DATA",
+    f"{BELOW}/__init__.py",
+    f"{BELOW}/{'a' * 8000}",
+    f"{BELOW}/%ff%fe",
+    f"{BELOW}/*",
 ]
 
 
@@ -207,13 +217,35 @@ async def test_what_a_browser_has_is_not_sent_again() -> None:
 async def test_each_file_has_a_tag_of_its_own_that_depends_on_nothing_else() -> None:
     tags = []
     for _ in range(2):
-        page.files.cache_clear()
+        page.page.cache_clear()
         async with client(FakeEngine()) as session:
             tags.append([(await session.get(path)).headers["etag"] for path in PATHS])
     assert tags[0] == tags[1]
     assert len(set(tags[0])) == len(PATHS)
     # No time stands in them: under one tag all instances send the same.
-    assert all(file.packed[4:8] == bytes(4) for file in page.files().values())
+    assert all(file.packed[4:8] == bytes(4) for file in everything().values())
+
+
+def everything() -> dict[str, page.File]:
+    """All files by name."""
+    served = page.page()
+    return {page.FIRST: served.first, **served.parts}
+
+
+def test_another_file_makes_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that one page is never put together from two releases."""
+    whole = page.page()
+    for name in (page.FIRST, PARTS[0]):
+        folder = tmp_path / name
+        shutil.copytree(page.FOLDER, folder)
+        (folder / name).write_bytes((folder / name).read_bytes() + b"\n")
+        monkeypatch.setattr(page, "FOLDER", folder)
+        other = page.page.__wrapped__()
+        assert other.version != whole.version
+        assert other.version.encode() in other.first.plain
+        assert whole.version.encode() not in other.first.plain
 
 
 @pytest.mark.parametrize(
@@ -247,7 +279,7 @@ async def test_it_comes_compressed_to_those_who_read_that(accepted: str, packed:
 
 
 def test_it_is_small() -> None:
-    sizes = {name: len(file.packed) for name, file in page.files().items() if "LICENSE" not in name}
+    sizes = {name: len(file.packed) for name, file in everything().items() if "LICENSE" not in name}
     assert sum(sizes.values()) < BUDGET, sizes
 
 
@@ -406,12 +438,13 @@ async def test_the_api_knows_nothing_of_it() -> None:
 async def test_it_is_counted_and_logged_by_route(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="service.access"):
         async with client(FakeEngine()) as session:
-            for path in ("/", f"/page/{PARTS[0]}", "/page/SECRET", "/page/SECRET2"):
+            for path in ("/", PATHS[1], "/page/SECRET/a.js", f"{BELOW}/SECRET"):
                 await session.get(path)
             text = (await session.get("/metrics")).text
     assert 'http_requests_total{method="GET",route="/",status="200"} 1.0' in text
-    assert 'http_requests_total{method="GET",route="/page/{name}",status="200"} 1.0' in text
-    assert 'http_requests_total{method="GET",route="/page/{name}",status="404"} 2.0' in text
+    part = 'http_requests_total{method="GET",route="/page/{version}/{name}"'
+    assert f'{part},status="200"}} 1.0' in text
+    assert f'{part},status="404"}} 2.0' in text
     lines = [str(vars(record)) for record in caplog.records]
     assert len(lines) == 5
     assert not [each for each in (text, *lines) if "SECRET" in each]
