@@ -173,3 +173,20 @@ async def test_a_phone_need_not_scroll_sideways(api: FakeApi, film: bytes) -> No
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     # What is cut off does not scroll either.
     assert await page.evaluate(_BEYOND) == []
+
+
+async def test_a_phone_keeps_the_picture_in_view(api: FakeApi, film: bytes) -> None:
+    page = api.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await with_a_result(api, film)
+    for each in (page.locator("button.segment").last, page.locator("#moments button").last):
+        await each.click()
+        for seen in (page.locator(".stage"), each):
+            await expect(seen).to_be_in_viewport(ratio=1)
+        picture, button = await page.locator(".stage").bounding_box(), await each.bounding_box()
+        assert picture
+        assert button
+        assert picture["y"] + picture["height"] <= button["y"]
+    # What explains the finding has all of the screen.
+    await page.locator("#share").scroll_into_view_if_needed()
+    await expect(page.locator(".stage")).not_to_be_in_viewport()
