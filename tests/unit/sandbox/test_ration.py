@@ -63,13 +63,18 @@ async def test_halted_readers_cannot_hold_more_than_all_may(
         await until(lambda: max(shares(workers).values()) > GREEDY)
         halted.pause()
         peak = 0
-        others = asyncio.gather(
-            done(workers, greedy), done(workers, greedy), return_exceptions=True
-        )
-        while not others.done():
-            peak = max(peak, sum(shares(workers).values()))
-            await asyncio.sleep(0.01)
-        ended = [each for each in await others if isinstance(each, BaseException)]
+        ended: list[BaseException] = []
+        # Where one is through before the next has begun, all may have had what they wanted.
+        for _ in range(10):
+            others = asyncio.gather(
+                done(workers, greedy), done(workers, greedy), return_exceptions=True
+            )
+            while not others.done():
+                peak = max(peak, sum(shares(workers).values()))
+                await asyncio.sleep(0.01)
+            ended = [each for each in await others if isinstance(each, BaseException)]
+            if ended:
+                break
         assert ended
         for each in ended:
             assert isinstance(each, OverLimits)
