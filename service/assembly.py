@@ -208,7 +208,7 @@ class Assembler:
         if verdict == "no_face":
             reasons.append("No face large and clear enough was found.")
         if verdict == "unable":
-            reasons.append("Faces were seen, but none could be scored: see clips_dropped.")
+            reasons.append("Faces were seen, but none in enough frames in a row to be scored.")
         if point.abstain is not None:
             reasons.append(point.abstain)
         for member in self._panel.members:

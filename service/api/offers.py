@@ -11,6 +11,8 @@ from service.settings import Settings
 class Offers(BaseModel):
     """What this service does for those who may use it."""
 
+    keys: bool
+    """Whether a key is asked for."""
     docs: bool
     """Whether there is a page on the API."""
     links: bool
@@ -23,6 +25,7 @@ def router(settings: Settings) -> APIRouter:
     """The route; like the page it is not in the schema, and asks for no key."""
     routes = APIRouter(include_in_schema=False)
     offers = Offers(
+        keys=bool(settings.auth.keys),
         docs=settings.server.docs,
         links=settings.fetch.enabled,
         receipts=settings.receipt.key is not None,

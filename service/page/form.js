@@ -36,6 +36,9 @@ export class Form {
     this.receipt = the("offer-receipt", HTMLInputElement);
     /** @type {File | null} */
     this.file = null;
+    this.keyWanted = false;
+    // There the button would lie out of sight.
+    if (matchMedia("(max-width: 40rem)").matches) the("options", HTMLDetailsElement).open = false;
     /**
      * By the name that stands for them, the networks that score.
      * @type {Map<string, Model[]>}
@@ -146,6 +149,14 @@ export class Form {
     the("cancel", HTMLButtonElement).hidden = !on;
   }
 
+  /** A key has to be given. */
+  wantKey() {
+    this.keyWanted = true;
+    the("key-row", HTMLElement).hidden = false;
+    the("options", HTMLDetailsElement).open = true;
+    this.key.focus();
+  }
+
   /** The networks that would score now. */
   get chosen() {
     return this.models.get(this.model.value) ?? [];
@@ -192,6 +203,7 @@ export class Form {
    */
   limit(offers) {
     the("url-row", HTMLElement).hidden = offers?.links === false;
+    if (!this.keyWanted) the("key-row", HTMLElement).hidden = offers?.keys === false;
     the("receipt-row", HTMLElement).hidden = offers?.receipts === false;
     this.receipt.checked = offers?.receipts === true;
   }

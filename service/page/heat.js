@@ -7,9 +7,10 @@ const LARGEST = 256;
 const KEPT = 200;
 const PNG = "\x89PNG\r\n\x1a\n";
 
-/** From the weakest to the strongest place: red, green, blue, and opacity of 1. */
-const WEAK = [255, 236, 120, 0.3];
-const STRONG = [205, 20, 30, 0.68];
+/** From the weakest to the strongest place: red, green, blue, and opacity of 1; as in the legend's
+ * strip, and none of the verdicts' colours. */
+const WEAK = [214, 190, 255, 0.3];
+const STRONG = [98, 0, 190, 0.72];
 
 /** @type {Map<string, Promise<Heat | null>>} */
 const known = new Map();

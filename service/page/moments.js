@@ -52,24 +52,10 @@ export function segmentAt(face, time) {
  * @param {Point} point
  * @returns {FaceVerdict}
  */
-function judged(score, point) {
+export function judged(score, point) {
   if (point.abstains) return "uncertain";
   if (score >= point.high) return "fake";
   return score < point.low ? "real" : "uncertain";
-}
-
-/**
- * A face's score at a moment: its clip's, once it is known where the lines lie; else its segment's.
- * @param {Face} face
- * @param {number} time
- * @param {Point | null} point
- * @returns {{score: number, verdict: FaceVerdict} | null}
- */
-export function runningScore(face, time, point) {
-  const segment = segmentAt(face, time);
-  if (!segment || !point) return segment;
-  const clip = segment.clips[latest(segment.clips, (each) => each.start, time + SLACK)];
-  return clip ? { score: clip.score, verdict: judged(clip.score, point) } : segment;
 }
 
 /**

@@ -1,12 +1,11 @@
 /** What is drawn over the playing video: boxes with their running score, and a map. */
 
-import { boxAt, runningScore, segmentAt, square } from "./moments.js";
+import { boxAt, segmentAt, square } from "./moments.js";
 import { brief, say } from "./words.js";
 
 /** @typedef {import("./report.js").Box} Box */
 /** @typedef {import("./report.js").Face} Face */
 /** @typedef {import("./report.js").FaceVerdict} FaceVerdict */
-/** @typedef {import("./report.js").Point} Point */
 /** @typedef {import("./report.js").Segment} Segment */
 
 /** @typedef {{face: number, score: number, verdict: FaceVerdict}} Seen */
@@ -14,8 +13,9 @@ import { brief, say } from "./words.js";
 /** Boxes in one picture, at most. */
 const MOST = 40;
 
-/** Pixels below which whole words would cover the picture. */
+/** Pixels below which, and faces beyond which, whole words would cover the picture. */
 const NARROW = 500;
+const CROWD = 3;
 
 /** Colour, width and dashes of a box: each tells the verdict by itself. */
 /** @type {Record<FaceVerdict, {colour: string, width: number, dashes: number[]}>} */
@@ -35,8 +35,6 @@ export class Overlay {
     this.video = video;
     /** @type {Face[]} */
     this.faces = [];
-    /** @type {Point | null} */
-    this.point = null;
     this.margin = 1.3;
     this.boxes = true;
     /** Of the frames that boxes are in; 0 while only the video knows. */
@@ -49,7 +47,6 @@ export class Overlay {
 
   clear() {
     this.faces = [];
-    this.point = null;
     this.map = null;
     this.width = this.height = 0;
     this.draw(0);
@@ -74,9 +71,9 @@ export class Overlay {
     /** @type {(Seen & {box: Box})[]} */
     const found = [];
     for (const face of this.faces) {
-      const running = runningScore(face, time, this.point);
-      const box = running && boxAt(face, time);
-      if (box) found.push({ face: face.id, score: running.score, verdict: running.verdict, box });
+      const segment = segmentAt(face, time);
+      const box = segment && boxAt(face, time);
+      if (box) found.push({ face: face.id, score: segment.score, verdict: segment.verdict, box });
     }
     const seen = found.sort((one, other) => other.score - one.score).slice(0, MOST);
     const to = this.projection(across, down);
@@ -85,7 +82,10 @@ export class Overlay {
     if (!video.videoWidth) return seen;
     this.drawMap(pen, time, to);
     // The most suspicious comes last, and so on top.
-    if (this.boxes) for (const each of [...seen].reverse()) label(pen, each, to(each.box), across);
+    const terse = across < NARROW || seen.length > CROWD;
+    if (this.boxes) {
+      for (const each of [...seen].reverse()) label(pen, each, to(each.box), across, terse);
+    }
     return seen;
   }
 
@@ -134,8 +134,9 @@ export class Overlay {
  * @param {Seen} seen
  * @param {Box} box
  * @param {number} across
+ * @param {boolean} terse
  */
-function label(pen, seen, [x0, y0, x1, y1], across) {
+function label(pen, seen, [x0, y0, x1, y1], across, terse) {
   const { colour, width, dashes } = LINES[seen.verdict];
   for (const [style, extra, dashed] of /** @type {const} */ ([
     ["rgba(0, 0, 0, 0.7)", 2, false],
@@ -147,16 +148,15 @@ function label(pen, seen, [x0, y0, x1, y1], across) {
     pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
   }
   pen.setLineDash([]);
-  const narrow = across < NARROW;
   // The words stand below the picture as well.
-  const text = say(narrow ? "viewer.face-brief" : "viewer.face-now", {
+  const text = say(terse ? "viewer.face-brief" : "viewer.face-now", {
     face: String(seen.face),
     score: brief(seen.score),
     verdict: say(`word.${seen.verdict}`),
   });
-  pen.font = `600 ${narrow ? 11 : 13}px system-ui, sans-serif`;
+  pen.font = `600 ${terse ? 11 : 13}px system-ui, sans-serif`;
   pen.textBaseline = "middle";
-  const tall = narrow ? 16 : 22;
+  const tall = terse ? 16 : 22;
   const wide = Math.min(pen.measureText(text).width + 12, across);
   const left = Math.min(Math.max(x0 - width / 2, 0), across - wide);
   const top = y0 - tall - 2 >= 0 ? y0 - tall - 2 : Math.max(y0 + 2, 0);

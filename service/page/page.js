@@ -38,6 +38,7 @@ const form = new Form({
     // Another file is no reason to ask the service before its time.
     if (trouble.left <= 0) trouble.hide();
     work.rest("");
+    last = asked = null;
     results.load(file);
     warn();
   },
@@ -53,10 +54,16 @@ const form = new Form({
 let running = null;
 
 /**
- * The last report as it came, and what it was asked with.
- * @type {{text: string, order: Order} | null}
+ * The last report as it came, what it was asked with, and when it came.
+ * @type {{text: string, order: Order, time: Date} | null}
  */
 let last = null;
+
+/**
+ * What was asked for last.
+ * @type {import("./form.js").Given | null}
+ */
+let asked = null;
 
 /** Bytes of a video, at most; 0 while that is not known. */
 let largest = 0;
@@ -98,7 +105,11 @@ async function meet() {
     if (error instanceof Trouble && error.code === "unauthorized" && !key) return;
     // What another call met with is not to be forgotten over this.
     if (trouble.shown && trouble.shown !== unmet) return;
-    show(error, () => void meet());
+    show(error, () => {
+      // The button that was pressed has gone.
+      the("analyse", HTMLElement).focus();
+      void meet();
+    });
     unmet = trouble.shown;
   }
 }
@@ -116,7 +127,7 @@ function aboutKey(told) {
 function show(error, again, sentence) {
   const told = error instanceof Trouble ? error : new Trouble("internal");
   trouble.show(told, again, sentence ? { sentence } : {});
-  if (aboutKey(told)) form.key.focus();
+  if (aboutKey(told)) form.wantKey();
 }
 
 /**
@@ -164,6 +175,7 @@ async function start() {
   const mine = { cancel: () => {} };
   running = mine;
   last = null;
+  asked = given;
   form.busy(true);
   // What had the focus takes none while it is disabled.
   the("cancel", HTMLElement).focus();
@@ -270,7 +282,7 @@ function take(text, order) {
     return;
   }
   const report = readReport(content);
-  last = { text, order };
+  last = { text, order, time: new Date() };
   results.finish(report);
   warn();
   offer(order, report.receipt);
@@ -300,13 +312,15 @@ function offer(order, receipt) {
 
 /** What a printed page must say of itself. */
 function sign() {
-  if (!last) return;
-  const { file, url } = last.order;
-  const time = new Date().toLocaleString(lang, { dateStyle: "long", timeStyle: "long" });
-  the("print-made", HTMLElement).textContent = say("print.made", { time, address: service() });
-  the("print-source", HTMLElement).textContent = file
-    ? say("print.file", { name: plain(file.name) })
-    : say("print.url", { url: plain(url) });
+  const source = the("print-source", HTMLElement);
+  if (!asked) source.textContent = "";
+  else if (asked.file) source.textContent = say("print.file", { name: plain(asked.file.name) });
+  else source.textContent = say("print.url", { url: plain(asked.url) });
+  const made = the("print-made", HTMLElement);
+  const time = last?.time.toLocaleString(lang, { dateStyle: "long", timeStyle: "long" });
+  if (time) made.textContent = say("print.made", { time, address: service() });
+  else made.textContent = say(asked ? "print.unfinished" : "print.nothing");
+  the("print-short", HTMLElement).hidden = !last;
 }
 
 the("cancel", HTMLElement).addEventListener("click", () => {

@@ -11,7 +11,6 @@ import { plain } from "./words.js";
 /** @typedef {"fake" | "real" | "uncertain"} FaceVerdict */
 /** @typedef {FaceVerdict | "no_face" | "unable"} Verdict */
 /** @typedef {[number, number, number, number]} Box Pixels of the upright frame: x0, y0, x1, y1. */
-/** @typedef {{start: number, end: number, score: number}} Clip */
 /** @typedef {{frame: number, time: number, box: Box}} TimedBox */
 
 /**
@@ -22,7 +21,7 @@ import { plain } from "./words.js";
  * @property {FaceVerdict} verdict
  * @property {Box | null} box In the middle frame.
  * @property {string} cam Base64 PNG; empty without one.
- * @property {Clip[]} clips
+ * @property {number} clips 0 where they are not told.
  */
 
 /**
@@ -32,6 +31,7 @@ import { plain } from "./words.js";
  * @property {FaceVerdict | null} verdict
  * @property {Segment[]} segments Ascending in time.
  * @property {TimedBox[]} boxes Of every frame, or none.
+ * @property {{model: string, score: number}[]} parts What each model of several makes of it.
  */
 
 /** @typedef {{name: string, value: number, data: string, low: number | null, high: number | null}} Metric */
@@ -88,7 +88,7 @@ import { plain } from "./words.js";
  */
 
 /** What is read of a report, at most: more than the service's own limits give. */
-const MOST = { faces: 5000, segments: 20_000, clips: 256, boxes: 500_000, metrics: 200, reasons: 50 };
+const MOST = { faces: 5000, segments: 20_000, clips: 256, boxes: 500_000, metrics: 200, reasons: 50, models: 8 };
 const LATEST = 1e6;
 const LARGEST = 1e5;
 const CAM_LENGTH = 2 ** 16;
@@ -168,34 +168,25 @@ function box(value) {
 }
 
 /**
- * @param {unknown} value
- * @returns {Clip | null}
- */
-function clip(value) {
-  const { start, end, score } = fields(value);
-  const from = number(start);
-  const to = number(end);
-  const fake = number(score, 1);
-  if (from === null || to === null || fake === null || to < from) return null;
-  return { start: from, end: to, score: fake };
-}
-
-/**
  * A segment, or null where it has no time or no score.
  * @param {unknown} value
  * @returns {Segment | null}
  */
 export function readSegment(value) {
   const told = fields(value);
-  const timed = clip(told);
-  if (timed === null) return null;
+  const start = number(told["start"]);
+  const end = number(told["end"]);
+  const score = number(told["score"], 1);
+  if (start === null || end === null || score === null || end < start) return null;
   const cam = told["cam_png"];
   return {
-    ...timed,
+    start,
+    end,
+    score,
     verdict: one(told["verdict"], FACE_VERDICTS, "uncertain"),
     box: box(told["box"]),
     cam: typeof cam === "string" && cam.length <= CAM_LENGTH ? cam : "",
-    clips: present(list(told["clips"], MOST.clips).map(clip)),
+    clips: list(told["clips"], MOST.clips).length,
   };
 }
 
@@ -223,12 +214,17 @@ function readFace(value, place) {
     if (frame !== null && time !== null && where) boxes.push({ frame, time, box: where });
   }
   const segments = present(list(told["segments"], MOST.segments).map(readSegment));
+  const parts = list(told["parts"], MOST.models).map((each) => {
+    const { model, score } = fields(each);
+    return { model: text(model), score: number(score, 1) ?? 0 };
+  });
   return {
     id: readId(told["id"]) ?? place,
     score: number(told["score"], 1) ?? worst(segments)?.score ?? 0,
     verdict: one(told["verdict"], FACE_VERDICTS, "uncertain"),
     segments: segments.sort((one, other) => one.start - other.start),
     boxes: boxes.sort((one, other) => one.time - other.time),
+    parts,
   };
 }
 
@@ -311,7 +307,7 @@ export function readReport(value) {
       calibration: text(point["calibration"]),
       abstains: typeof point["abstain"] === "string",
     },
-    models: together ? list(model["members"], 8).map(readModel) : [readModel(model)],
+    models: together ? list(model["members"], MOST.models).map(readModel) : [readModel(model)],
     ensemble: together ? { name: text(model["name"]), rule: text(model["rule"]) } : null,
     media: {
       sha256: text(media["sha256"]),

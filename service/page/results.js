@@ -1,7 +1,9 @@
 /** What is known of a video so far, and the parts of the page that show it. */
 
 import { make, shorten, the } from "./dom.js";
+import { basis, hashes } from "./basis.js";
 import { moments, segmentAt, worst, worstFace } from "./moments.js";
+import { showRates } from "./rates.js";
 import { Timeline } from "./timeline.js";
 import { Finding } from "./verdict.js";
 import { Viewer } from "./viewer.js";
@@ -16,7 +18,7 @@ import { brief, clock, say } from "./words.js";
 
 /** Suspicious moments that are listed, at most. */
 const MOST_MOMENTS = 12;
-const PRINTED_MOMENTS = 5;
+const PRINTED_MOMENTS = 4;
 
 /** Of a stream, at most: more than the service's own limits give. */
 const MOST_FACES = 5000;
@@ -78,6 +80,11 @@ export class Results {
      * @type {WeakMap<HTMLCanvasElement, number>}
      */
     this.portraits = new WeakMap();
+    /**
+     * Moments that are listed.
+     * @type {{button: HTMLButtonElement, face: number, start: number, end: number}[]}
+     */
+    this.buttons = [];
     this.drawing = 0;
     this.clear();
   }
@@ -124,7 +131,7 @@ export class Results {
     let face = this.streamed.get(id);
     if (!face) {
       if (this.streamed.size >= MOST_FACES) return;
-      face = { id, score: null, verdict: null, segments: [], boxes: [] };
+      face = { id, score: null, verdict: null, segments: [], boxes: [], parts: [] };
       this.streamed.set(id, face);
     }
     const { segments } = face;
@@ -164,6 +171,9 @@ export class Results {
     this.keep();
     this.timeline.setPoint(report.point);
     this.finding.show(report);
+    the("basis-list", HTMLElement).replaceChildren(...basis(report));
+    the("hashes", HTMLElement).textContent = hashes(report);
+    showRates(report);
     this.draw();
     this.list(report.point);
     for (const id of LATER) the(id, HTMLElement).hidden = false;
@@ -172,8 +182,11 @@ export class Results {
   draw() {
     this.timeline.show(this.faces, this.duration, this.over);
     const { thumbs } = this.timeline;
-    for (const face of this.faces) {
-      const canvas = thumbs.get(face.id);
+    /** @type {[HTMLCanvasElement | undefined, Face][]} */
+    const wanted = this.faces.map((face) => [thumbs.get(face.id), face]);
+    const suspect = this.models.length ? worstFace(this.faces) : null;
+    if (suspect) wanted.push([this.finding.portrait, suspect]);
+    for (const [canvas, face] of wanted) {
       const before = canvas && this.portraits.get(canvas);
       // While segments arrive, one picture is enough.
       if (!canvas || (before !== undefined && !this.over)) continue;
@@ -197,11 +210,13 @@ export class Results {
    */
   list(point) {
     const found = moments(this.faces, point);
+    this.buttons = [];
     const items = found.slice(0, MOST_MOMENTS).map((moment) => {
       const item = make("li");
       item.append(this.button(moment));
       return item;
     });
+    this.mark();
     // What paper leaves out is counted there.
     const more = found.length - items.length;
     shorten(the("moments", HTMLElement), items, PRINTED_MOMENTS, (count) =>
@@ -229,7 +244,18 @@ export class Results {
       make("span", say("moments.item-more", about)),
     );
     button.addEventListener("click", () => this.choose(face.id, worst));
+    this.buttons.push({ button, face: face.id, start, end });
     return button;
+  }
+
+  /** Show which of the moments is chosen. */
+  mark() {
+    const { chosen } = this.viewer;
+    for (const { button, face, start, end } of this.buttons) {
+      const at = chosen?.face.id === face ? chosen.segment.start : -1;
+      if (start <= at && at < end) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
+    }
   }
 
   /**
@@ -244,6 +270,7 @@ export class Results {
     if (this.viewer.player.ready) this.viewer.seek(segment);
     else this.timeline.move(segment.start);
     this.viewer.choose({ face, segment });
+    this.mark();
   }
 
   chooseWorst() {
@@ -266,5 +293,6 @@ export class Results {
     if (!segment || segment === chosen.segment) return;
     this.timeline.choose(face.id, segment.start);
     this.viewer.choose({ face, segment });
+    this.mark();
   }
 }

@@ -23,7 +23,7 @@ const MOST_BARS = 3000;
 const MOST_IN_LANE = 240;
 
 /** Lanes that have room on one printed page. */
-const PRINTED_LANES = 6;
+const PRINTED_LANES = 5;
 
 /** Seconds between two marks on the axis. */
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
@@ -88,7 +88,9 @@ export class Timeline {
       const words = legend[verdict];
       words.textContent = say(lines ? `timeline.legend-${verdict}` : `word.${verdict}`, values);
       // It says neither of anything.
-      words.parentElement?.toggleAttribute("hidden", abstains && verdict !== "uncertain");
+      const empty = lines !== null && lines.low >= lines.high;
+      const never = verdict === "uncertain" ? empty : abstains;
+      words.parentElement?.toggleAttribute("hidden", never);
     }
   }
 

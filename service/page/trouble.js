@@ -157,7 +157,8 @@ export class TroubleBox {
     way.textContent = known(helps) ? say(helps) : "";
     const said = [];
     if (code && trouble.detail) {
-      said.push(say("problem.more", { title: trouble.title, detail: trouble.detail }));
+      const detail = trouble.detail.replace(/[.\s]+$/, "");
+      said.push(say("problem.more", { title: trouble.title, detail }));
     }
     if (trouble.request) said.push(say("problem.request", { id: trouble.request }));
     more.textContent = said.join(" ");

@@ -18,7 +18,7 @@ import { brief, clock, say } from "./words.js";
 const PAUSE = 150;
 
 /** Faces that are told of a moment, at most. */
-const MOST_TOLD = 6;
+const MOST_TOLD = 3;
 
 export class Viewer {
   /**
@@ -33,6 +33,7 @@ export class Viewer {
     this.seen = the("seen", HTMLElement);
     this.heat = the("heat", HTMLInputElement);
     this.heatWords = the("heat-words", HTMLElement);
+    this.heatLegend = the("heat-legend", HTMLElement);
     this.difference = the("difference", HTMLInputElement);
     this.differences = the("differences", HTMLElement);
     this.differenceWords = the("difference-words", HTMLElement);
@@ -128,7 +129,6 @@ export class Viewer {
   /** @param {Report} report */
   know(report) {
     const { overlay } = this;
-    overlay.point = report.point;
     overlay.width = report.media.width;
     overlay.height = report.media.height;
     // Maps are of the member with the longest clips.
@@ -171,7 +171,10 @@ export class Viewer {
     );
     let words = "";
     if (faces.length) {
-      words = `${say("viewer.now", { time: clock(time) })} ${faces.slice(0, MOST_TOLD).join("; ")}`;
+      const told = faces.slice(0, MOST_TOLD);
+      const more = faces.length - told.length;
+      if (more) told.push(say("viewer.more-now", { count: more }));
+      words = `${say("viewer.now", { time: clock(time) })} ${told.join("; ")}`;
     } else if (this.faces.length) {
       words = say("viewer.no-face-now", { time: clock(time) });
     }
@@ -182,7 +185,7 @@ export class Viewer {
   async showMap() {
     const { chosen, overlay } = this;
     const on = this.heat.checked;
-    this.heatWords.hidden = !on;
+    this.heatLegend.hidden = !on;
     overlay.map = null;
     const found = on && chosen?.segment.cam ? await heat(chosen.segment.cam) : null;
     // Another may have been chosen meanwhile.

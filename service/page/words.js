@@ -107,19 +107,29 @@ export function lasting(seconds) {
 }
 
 /**
- * P(fake) in brief.
+ * P(fake) in brief. None is certain, and none reads as if it were.
  * @param {number} score
  */
 export function brief(score) {
-  return hundredths.format(score);
+  if (score > 0.995) return `>${hundredths.format(0.99)}`;
+  return score < 0.005 ? `<${hundredths.format(0.01)}` : hundredths.format(score);
 }
 
 /**
- * P(fake), and the lines that it is held against, as exactly as reports for people are.
+ * P(fake) as exactly as the lines that it is held against.
  * @param {number} score
  */
-export function exact(score) {
-  return thousandths.format(score);
+export function precise(score) {
+  if (score > 0.9995) return `>${thousandths.format(0.999)}`;
+  return score < 0.0005 ? `<${thousandths.format(0.001)}` : thousandths.format(score);
+}
+
+/**
+ * A number as exactly as reports for people are.
+ * @param {number} number
+ */
+export function exact(number) {
+  return thousandths.format(number);
 }
 
 /**

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from playwright.async_api import Page, Request, Route
+from playwright.async_api import Page, Request, Route, expect
 
 from service.api.accept import NDJSON
 from service.api.examples import REPORT
@@ -99,6 +99,15 @@ async def analyse(page: Page, video: bytes, name: str = "video.mp4") -> None:
     """The same, and begin."""
     await choose(page, video, name)
     await page.click("#analyse")
+
+
+async def give_key(page: Page, key: str) -> None:
+    """Enter a key, which the page asks for where the service has keys alone."""
+    row = page.locator("#key-row")
+    await expect(row).to_be_hidden()
+    await row.evaluate("(row) => { row.hidden = false; }")
+    await page.fill("#key", key)
+    await page.press("#key", "Tab")
 
 
 def with_texts(report: Any, text: str, kept: Iterable[str]) -> Any:

@@ -1,78 +1,21 @@
-"""The words of a finding claim no more than a report does, and paper says what it leaves out."""
+"""The words of a finding claim no more than a report does."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
-from tests.web.fake_api import FakeApi
-from tests.web.reports import segment, two_faces, with_a_result
+from tests.web.fake_api import FakeApi, example
+from tests.web.reports import two_faces, with_a_result
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-PAPER = {"width": 718, "height": 1046}
-"""A4 within its margins, in pixels of CSS."""
-
-_CUT = """(rows) => rows
-  .filter((row) => row.scrollHeight > row.clientHeight + 1)
-  .map((row) => row.textContent)"""
 
 ERRORS = [
     {"name": "real faces called fake", "value": 0.1, "data": "some faces"},
     {"name": "forged faces called real", "value": 0.2, "data": "some faces"},
 ]
-
-
-def eight_faces() -> dict[str, Any]:
-    """A report with the forged face at its end, and more of everything than a page holds."""
-    report = two_faces()
-    face = report["faces"][0]
-    report["faces"] = [
-        face | {"id": n, "score": 0.5, "segments": [segment(n / 10, 0.5, "uncertain", (9,) * 4)]}
-        for n in range(7)
-    ]
-    forged = segment(0.9, 0.95, "fake", (255, 0, 0, 0))
-    report["faces"].append(face | {"id": 7, "score": 0.95, "segments": [forged]})
-    report["reasons"] = [f"{n} is one more thing to know of this very video." for n in range(8)]
-    report["model"]["metrics"] = [each | {"data": f"{n}"} for n in range(3) for each in ERRORS]
-    report["coverage"] |= {
-        "sampling": "stride=0.5",
-        "faces_dropped": {"too_small": 3, "low_score": 4, "too_many": 5, "unconfirmed": 6},
-        "clips_dropped": {"no_whole_clip": 3, "damaged_frame": 4, "face_not_in_every_frame": 5},
-        "frames_damaged": 7,
-        "seconds_missing": 8.5,
-    }
-    return report
-
-
-async def test_paper_shows_the_most_suspicious_and_counts_the_rest(
-    api: FakeApi, film: bytes
-) -> None:
-    page = await with_a_result(api, film, eight_faces())
-    await expect(page.locator(".lane:visible")).to_have_count(8)
-    await expect(page.locator("#reasons li:visible")).to_have_count(8)
-    await expect(page.locator("#timeline-note")).to_have_text("", use_inner_text=True)
-    await page.set_viewport_size({"width": PAPER["width"], "height": PAPER["height"]})
-    await page.emulate_media(media="print")
-    await expect(page.locator(".lane:visible")).to_have_count(6)
-    await expect(page.locator(".lane[data-face='7']")).to_be_visible()
-    assert await shown(page, "#timeline-note") == (
-        "2 less suspicious faces are not drawn. The JSON report holds all."
-    )
-    await expect(page.locator("#reasons li:visible")).to_have_count(6)
-    assert "3 further things to know are in the JSON report." in await shown(page, "#reasons")
-    await expect(page.locator("#moments button:visible")).to_have_count(5)
-    assert "3 further moments are in the JSON report." in await shown(page, "#moments")
-    assert "2 further figures are in the JSON report." in await shown(page, "#rates")
-    rows = page.locator(".basis-faces dd, .basis-clips dd, .basis-coverage dd, .basis-point dd")
-    assert await rows.count() == 4
-    assert await rows.evaluate_all(_CUT) == []
-    await expect(page.locator(".basis-coverage")).to_contain_text("hold no pictures")
-    pdf = await page.pdf(prefer_css_page_size=True)
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
 
 
 async def test_figures_of_members_are_not_those_of_an_ensemble(api: FakeApi, film: bytes) -> None:
@@ -88,8 +31,9 @@ async def test_figures_of_members_are_not_those_of_an_ensemble(api: FakeApi, fil
     await with_a_result(api, film, report)
     await expect(intro).to_contain_text("Nobody has measured this combination")
     await expect(heading).to_have_text("How often its members are wrong alone")
+    # The worst comes first.
     rate = page.locator("#rates li").first
-    await expect(rate).to_contain_text("one: Of real faces it called 10%")
+    await expect(rate).to_contain_text("one: It called 20% of forged faces real")
     report["model"] = report["model"] | {"members": [each | {"metrics": []} for each in members]}
     await with_a_result(api, film, report)
     await expect(intro).to_contain_text("name no error rates")
@@ -144,6 +88,55 @@ async def test_all_is_said_only_of_what_was_looked_at_whole(api: FakeApi, film: 
         )
 
 
-async def shown(page: Page, selector: str) -> str:
-    """What can be read there."""
-    return (await page.locator(selector).inner_text()).strip()
+async def test_how_much_a_finding_rests_on_stands_beside_it(api: FakeApi, film: bytes) -> None:
+    report = two_faces()
+    report["media"] |= {"duration": 60.0}
+    page = await with_a_result(api, film, report)
+    weigh = page.locator("#verdict-weigh")
+    await expect(weigh).to_contain_text("It was scored for 2 s of 60 s.")
+    await expect(weigh).not_to_contain_text("very little")
+    await expect(weigh).to_contain_text("Of 2 faces 1 are likely fake and 1 uncertain.")
+    await expect(page.locator("#suspect")).to_be_visible()
+    clip = {"start": 0.0, "end": 0.2, "score": 0.95, "raw_score": 0.95}
+    report["faces"] = report["faces"][:1]
+    for each in report["faces"][0]["segments"]:
+        each["clips"] = [clip, clip]
+    page = await with_a_result(api, film, report)
+    await expect(weigh).to_contain_text("It was scored for 2 s of 60 s, in 4 clips.")
+    await expect(weigh).to_contain_text("That is very little to go by. Look at face 0 first")
+    await expect(weigh).to_contain_text("It is the only face that was scored.")
+    await expect(weigh).not_to_contain_text("were not looked at")
+    report["coverage"]["faces_dropped"] = {"too_many": 84, "no_whole_clip": 2}
+    page = await with_a_result(api, film, report)
+    await expect(weigh).to_contain_text("Some faces were not looked at")
+    await expect(page.locator(".basis-faces dd")).to_have_text(
+        "1 scored, left out: too brief for a clip 2, "
+        "left out, counted frame by frame: too many in a frame 84"
+    )
+
+
+async def test_models_that_disagree_are_seen_to(api: FakeApi, film: bytes) -> None:
+    report = two_faces()
+    model = report["model"]
+    report["model"] = {"name": "both", "rule": "mean", "members": [model | {"name": "one"}, model]}
+    weigh = api.page.locator("#verdict-weigh")
+    for other, disagree in ((0.12, True), (0.9, False)):
+        parts = [{"model": "one", "score": 0.997}, {"model": "two", "score": other}]
+        report["faces"][0]["parts"] = [each | {"raw_score": 0.5} for each in parts]
+        await with_a_result(api, film, report)
+        await expect(weigh).to_contain_text(f"Face 0 model by model: one >0.99, two {other:.2f}.")
+        await expect(weigh.get_by_text("They disagree.")).to_have_count(int(disagree))
+
+
+@pytest.mark.parametrize("verdict", ["no_face", "unable"])
+async def test_what_was_not_scored_is_not_called_genuine(
+    api: FakeApi, film: bytes, verdict: str
+) -> None:
+    nothing = {"verdict": verdict, "score": None, "raw_score": None, "faces": []}
+    page = await with_a_result(api, film, example() | nothing)
+    await expect(page.locator("#verdict-sense")).to_contain_text("says nothing about whether")
+    for idle in (".legend", "#axis", ".toggles"):
+        await expect(page.locator(idle)).to_be_hidden()
+    await with_a_result(api, film)
+    for useful in (".legend", "#axis", ".toggles"):
+        await expect(page.locator(useful)).to_be_visible()

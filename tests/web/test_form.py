@@ -12,7 +12,7 @@ from tests.api.fakes import FakeEngine
 from tests.api.served import TWO_MODELS
 from tests.api.wire import served
 from tests.web.browser import Visits
-from tests.web.fake_api import FakeApi, analyse, example, finished, problem
+from tests.web.fake_api import FakeApi, analyse, example, finished, give_key, problem
 from tests.web.reports import with_a_result
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -44,7 +44,7 @@ async def test_only_what_the_service_has_is_offered(visits: Visits) -> None:
 
 
 async def test_a_key_goes_into_the_header_and_nowhere_else(api: FakeApi, film: bytes) -> None:
-    await api.page.fill("#key", "dfk_SECRET")
+    await give_key(api.page, "dfk_SECRET")
     page = await with_a_result(api, film)
     asked = api.asked[-1]
     assert (await asked.all_headers())["x-api-key"] == "dfk_SECRET"

@@ -26,8 +26,8 @@ from tests.api.served import TWO_MODELS
 from tests.api.wire import eventually, served
 from tests.security.server_process import ServerProcess
 from tests.web.browser import PATIENCE, Visits
-from tests.web.fake_api import FakeApi, analyse
-from tests.web.reports import INK, two_faces, with_a_result
+from tests.web.fake_api import analyse
+from tests.web.reports import INK
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -176,22 +176,3 @@ async def test_cancelling_stops_the_work_on_the_server(visits: Visits, film: byt
         await expect(page.locator("#analyse")).to_be_enabled()
         await expect(page.locator("#problem")).to_be_hidden()
         await expect(page.locator("#verdict")).to_be_hidden()
-
-
-async def test_it_prints_on_one_page(api: FakeApi, film: bytes) -> None:
-    report = two_faces()
-    report["faces"] = [report["faces"][0] | {"id": number} for number in range(12)]
-    report["reasons"] = ["One more sentence on what a reader of this must know."] * 10
-    name = "real faces of one more set of data called fake"
-    rate = {"name": name, "value": 0.1234, "data": "some people", "low": 0.1, "high": 0.2}
-    report["model"] |= {"metrics": [rate] * 30, "trained_on": "many videos " * 30}
-    report["operating_point"] |= {"calibration": "found in some way " * 30}
-    page = await with_a_result(api, film, report)
-    await page.emulate_media(media="print")
-    await expect(page.locator("#verdict")).to_be_visible()
-    await expect(page.locator("button.segment").first).to_be_visible()
-    await expect(page.locator("#form")).to_be_hidden()
-    await page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    await expect(page.locator("#print-source")).to_have_text("File: video.mp4")
-    pdf = await page.pdf(prefer_css_page_size=True)
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1

@@ -28,6 +28,7 @@ from tests.web.fake_api import (
     choose,
     example,
     finished,
+    give_key,
     problem,
     progress,
     stream,
@@ -319,7 +320,7 @@ async def test_the_command_to_copy_is_one_command_without_the_key(
     api = FakeApi(page)
     await api.attach()
     api.answers(finished(example()))
-    await page.fill("#key", "dfk_SECRET")
+    await give_key(page, "dfk_SECRET")
     for text in COMMANDS:
         await analyse(page, dull, f"a{text}.mp4")
         await copied_safely(page, "--data-binary")

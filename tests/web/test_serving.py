@@ -321,7 +321,7 @@ def test_modules_load_from_beside_themselves() -> None:
 
 
 def test_the_page_says_what_it_is(markup: Markup) -> None:
-    assert markup.named("html")[0]["lang"] == "en"
+    assert markup.named("html")[0]["lang"] == "en-GB"
     assert markup.named("title")
     metas = {meta.get("name"): meta.get("content", "") for meta in markup.named("meta")}
     assert "width=device-width" in metas["viewport"]
@@ -399,14 +399,14 @@ async def test_the_page_learns_what_it_may_offer(offered: bool, tmp_path: Path) 
     private, _ = new_signing_key()
     (tmp_path / "key.pem").write_bytes(private)
     chosen = Settings(
-        auth=AuthSettings(keys=[entry("alice", new_key())]),
+        auth=AuthSettings(keys=[entry("alice", new_key())] if offered else []),
         fetch=FetchSettings(enabled=offered),
         receipt=ReceiptSettings(key=tmp_path / "key.pem" if offered else None),
         server=ServerSettings(docs=offered),
     )
     async with client(FakeEngine(), chosen) as session:
         told = await session.get("/page/offers.json")
-    assert told.json() == dict.fromkeys(("docs", "links", "receipts"), offered)
+    assert told.json() == {"keys": offered} | dict.fromkeys(("docs", "links", "receipts"), offered)
     # What is offered changes with the page, and is asked for anew like it.
     for name, value in (HEADERS | {"Cache-Control": "no-cache"}).items():
         assert told.headers[name] == value

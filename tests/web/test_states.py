@@ -25,6 +25,7 @@ from tests.web.fake_api import (
     choose,
     example,
     finished,
+    give_key,
     problem,
     progress,
     stream,
@@ -73,8 +74,7 @@ async def test_what_comes_late_leaves_another_trouble_alone(
     await page.unroute("**/v1/models")
     await page.route("**/v1/models", lambda route: route.fulfill(status=500, body=""))
     async with page.expect_response("**/v1/models"):
-        await page.fill("#key", "dfk_other")
-        await page.press("#key", "Tab")
+        await give_key(page, "dfk_other")
     await counting_down(page)
 
 
@@ -86,8 +86,7 @@ async def test_a_service_that_is_met_after_all_is_trouble_no_more(
     await page.goto(f"{swift}/")
     await expect(page.locator("#problem")).to_be_visible()
     await page.unroute("**/v1/models")
-    await page.fill("#key", "dfk_other")
-    await page.press("#key", "Tab")
+    await give_key(page, "dfk_other")
     await expect(page.locator("#problem")).to_be_hidden()
 
 
@@ -106,8 +105,7 @@ async def test_an_answer_to_a_key_that_was_replaced_counts_no_more(
 
     await page.route("**/v1/models", handle)
     await page.goto(f"{swift}/")
-    await page.fill("#key", "dfk_key")
-    await page.press("#key", "Tab")
+    await give_key(page, "dfk_key")
     await expect(page.locator("#model option")).to_have_count(2)
     async with page.expect_response(lambda answer: answer.status == 500):
         gate.set()

@@ -29,7 +29,8 @@ async def test_a_segment_that_is_clicked_is_where_the_video_goes(api: FakeApi, f
     await expect(second).to_have_attribute("aria-current", "true")
     await page.locator("#moments button").first.click()
     assert 0 <= await current_time(page) < 1
-    await expect(page.locator("[aria-current]")).to_have_attribute("data-score", "0.95")
+    await expect(page.locator(".segment[aria-current]")).to_have_attribute("data-score", "0.95")
+    await expect(page.locator(".moment[aria-current]")).to_contain_text("face 0, 0.95")
 
 
 async def test_the_mouse_shows_a_moment_and_goes_back(api: FakeApi, film: bytes) -> None:
