@@ -85,7 +85,7 @@ class Work:
 
     async def begun(self, seconds: float) -> None:
         """Wait until there is anything to tell, or so many seconds are over."""
-        if self.progress is None and self.outcome is None:
+        if self.progress is None and not self.segments and self.outcome is None:
             await _set(self._news, seconds)
 
     async def end(self) -> Outcome:

@@ -16,6 +16,7 @@ from service.errors import Undecodable
 from service.jobs import Jobs
 from service.settings import JobSettings
 from service.work import Outcome, Work
+from tests.api.fakes import SEGMENT
 
 
 class Video:
@@ -97,3 +98,17 @@ async def test_a_dropped_job_leaves_nothing_behind() -> None:
         assert seen() is None
     finally:
         gc.enable()
+
+
+async def test_a_segment_alone_is_a_beginning() -> None:
+    """Who listens gets it at once, and not with the next sign of life."""
+
+    async def told() -> AsyncIterator[Event]:
+        yield SEGMENT
+        await asyncio.sleep(60)
+
+    work = Work(told(), "request", received=0.0, finished=lambda _: None, ended=lambda: None)
+    await asyncio.sleep(0)
+    await asyncio.wait_for(work.begun(60), 5)
+    assert work.segments == [SEGMENT]
+    await work.cancel()
