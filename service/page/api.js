@@ -63,6 +63,8 @@ export class Detection {
     this.over = false;
     /** How far the answer has been read. */
     this.read = 0;
+    /** Whether all bytes have gone out. */
+    this.sent = false;
     this.watch = 0;
     // XMLHttpRequest, since fetch does not tell how much of a body has been sent.
     this.request = new XMLHttpRequest();
@@ -84,6 +86,8 @@ export class Detection {
   send(order) {
     const { request } = this;
     request.open("POST", address(order));
+    // Else Firefox reads an answer without a type as XML, and complains.
+    request.responseType = "text";
     request.setRequestHeader("Accept", "application/x-ndjson");
     if (order.key) request.setRequestHeader(KEY, order.key);
     const kind = order.file ? "application/octet-stream" : "application/json";
@@ -91,14 +95,16 @@ export class Detection {
     request.upload.addEventListener("progress", (event) => {
       if (this.over) return;
       this.alive();
-      this.heard.sending(event.loaded, event.total);
-    });
-    request.upload.addEventListener("load", () => {
-      if (!this.over) this.heard.sent();
+      // Firefox tells of the end of an upload only with the head of the answer.
+      this.sent = event.loaded === event.total;
+      if (this.sent) this.heard.sent();
+      else this.heard.sending(event.loaded, event.total);
     });
     request.addEventListener("progress", () => this.listen());
     request.addEventListener("load", () => this.finish());
-    request.addEventListener("error", () => this.fail(new Trouble("lost")));
+    request.addEventListener("error", () => {
+      this.fail(new Trouble(this.sent || !order.file ? "lost" : "cut"));
+    });
     this.alive();
     request.send(order.file ?? JSON.stringify({ url: order.url }));
   }

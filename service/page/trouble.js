@@ -8,6 +8,7 @@ const LATER = [429, 503];
 /** What may go well another time without anything being changed. */
 const PASSING = [
   "busy",
+  "cut",
   "garbled",
   "internal",
   "lost",

@@ -4,6 +4,7 @@ import { the } from "./dom.js";
 import { heat } from "./heat.js";
 import { boxAt, pairAt, worst, worstFace } from "./moments.js";
 import { Overlay } from "./overlay.js";
+import { truthful } from "./pixels.js";
 import { Player } from "./player.js";
 import { FACTOR, Stills } from "./stills.js";
 import { brief, clock, say } from "./words.js";
@@ -187,11 +188,13 @@ export class Viewer {
     const on = this.heat.checked;
     this.heatLegend.hidden = !on;
     overlay.map = null;
-    const found = on && chosen?.segment.cam ? await heat(chosen.segment.cam) : null;
+    const cam = on ? chosen?.segment.cam : "";
+    const untold = Boolean(cam) && !truthful();
+    const found = cam && !untold ? await heat(cam) : null;
     // Another may have been chosen meanwhile.
     if (chosen !== this.chosen || on !== this.heat.checked) return;
     if (chosen && found) overlay.map = { ...chosen, heat: found };
-    this.heatWords.textContent = told(chosen, found);
+    this.heatWords.textContent = untold ? say("viewer.untold") : told(chosen, found);
     this.draw();
   }
 
@@ -224,6 +227,10 @@ export class Viewer {
     const box = face && boxAt(face, time);
     if (!face || !box) {
       this.blank(say("viewer.difference-choose"));
+      return;
+    }
+    if (!truthful()) {
+      this.blank(say("viewer.untold"));
       return;
     }
     differenceWords.textContent = say("viewer.difference-wait");

@@ -135,11 +135,21 @@ async def test_a_connection_that_is_cut_in_the_midst_is_told_and_taken_up_again(
     await expect(page.locator("button.segment")).to_have_count(1)
     await expect(page.locator("#problem")).to_be_hidden()
     relay.cut()
-    assert_sentence(await told(page))
+    assert "The connection to the service broke off" in await told(page)
     gate.set()
     await go_on(page)
     await expect(page.locator("#verdict")).to_have_attribute("data-verdict", "fake")
     await expect(page.locator("#problem")).to_be_hidden()
+
+
+async def test_what_did_not_get_through_is_told_apart_and_sent_again(
+    api: FakeApi, dull: bytes
+) -> None:
+    api.answers(None, finished(example()))
+    await analyse(api.page, dull)
+    assert "did not get through" in await told(api.page)
+    await go_on(api.page)
+    await expect(api.page.locator("#verdict")).to_have_attribute("data-verdict", "fake")
 
 
 @pytest.mark.parametrize("code", ["busy", "not_ready"])

@@ -191,3 +191,30 @@ async def test_a_phone_keeps_the_picture_in_view(api: FakeApi, film: bytes) -> N
     # What explains the finding has all of the screen.
     await page.locator("#share").scroll_into_view_if_needed()
     await expect(page.locator(".stage")).not_to_be_in_viewport()
+
+
+_BLANK = """(canvas) => {
+  const blank = document.createElement("canvas");
+  [blank.width, blank.height] = [canvas.width, canvas.height];
+  return canvas.toDataURL() === blank.toDataURL();
+}"""
+
+_NOISE = """() => {
+  const { getImageData } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.getImageData = function (...place) {
+    const read = getImageData.apply(this, place);
+    return new ImageData(read.data.map((level, at) => (level + at * 7) % 256), read.width);
+  };
+}"""
+
+
+async def test_what_a_browser_falsifies_is_not_drawn(api: FakeApi, film: bytes) -> None:
+    """Some hand pages altered pictures, so that nobody is recognised by theirs."""
+    page = await with_a_result(api, film)
+    await page.evaluate(_NOISE)
+    await page.locator("button.segment").first.click()
+    for box, words in (("#heat", "#heat-words"), ("#difference", "#difference-words")):
+        await page.check(box)
+        await expect(page.locator(words)).to_contain_text("What would be drawn here would be false")
+    await expect(page.locator("#overlay")).not_to_have_attribute("data-heat", re.compile("."))
+    assert await page.locator("#frame-change").evaluate(_BLANK)
