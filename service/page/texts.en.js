@@ -145,7 +145,7 @@ export const texts = {
   "verdict.thin": "That is very little to go by. Look at face {face} first: if it is no face, or hardly to be seen, this finding means nothing.",
   "verdict.faces": {
     one: "It is the only face that was scored.",
-    other: "Of {count} faces {fake} are likely fake and {uncertain} uncertain.",
+    other: "Of {count} faces: likely fake {fake}, uncertain {uncertain}.",
   },
   "verdict.unseen": "Some faces were not looked at: there were too many in one picture. A face without a box was not scored.",
   "verdict.members": "Face {face} model by model: {list}.",

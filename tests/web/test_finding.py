@@ -95,7 +95,7 @@ async def test_how_much_a_finding_rests_on_stands_beside_it(api: FakeApi, film: 
     weigh = page.locator("#verdict-weigh")
     await expect(weigh).to_contain_text("It was scored for 2 s of 60 s.")
     await expect(weigh).not_to_contain_text("very little")
-    await expect(weigh).to_contain_text("Of 2 faces 1 are likely fake and 1 uncertain.")
+    await expect(weigh).to_contain_text("Of 2 faces: likely fake 1, uncertain 1.")
     await expect(page.locator("#suspect")).to_be_visible()
     clip = {"start": 0.0, "end": 0.2, "score": 0.95, "raw_score": 0.95}
     report["faces"] = report["faces"][:1]
