@@ -153,8 +153,16 @@ export class Form {
   wantKey() {
     this.keyWanted = true;
     the("key-row", HTMLElement).hidden = false;
+    this.want(this.key);
+  }
+
+  /**
+   * Something else has to be given there.
+   * @param {HTMLInputElement} field
+   */
+  want(field) {
     the("options", HTMLDetailsElement).open = true;
-    this.key.focus();
+    field.focus();
   }
 
   /** The networks that would score now. */

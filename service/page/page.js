@@ -128,6 +128,7 @@ function show(error, again, sentence) {
   const told = error instanceof Trouble ? error : new Trouble("internal");
   trouble.show(told, again, sentence ? { sentence } : {});
   if (aboutKey(told)) form.wantKey();
+  if (told.code === "bad_part") form.want(form.from);
 }
 
 /**

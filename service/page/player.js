@@ -72,14 +72,20 @@ export class Player {
   async arrive() {
     const { url, video } = this;
     if (!(video.videoWidth > 0)) return this.become("unplayable");
-    // A page that is not to be seen shows no frames.
     const late = new Promise((/** @type {(time: number) => void} */ tell) => {
       setTimeout(() => tell(0), PATIENCE);
     });
-    const first = await Promise.race([this.firstShown, late]);
+    const { firstShown } = this;
+    const first = await Promise.race([firstShown, late]);
     if (url !== this.url) return;
     this.first = first;
     this.become("ready");
+    this.told();
+    // A page that is not to be seen shows no frames before it is.
+    const known = await firstShown;
+    if (url !== this.url || known === this.first) return;
+    this.first = known;
+    this.heard.state(this.state);
     this.told();
   }
 

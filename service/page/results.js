@@ -39,7 +39,9 @@ export class Results {
       time: (time) => this.move(time),
       wish: () => this.chooseWorst(),
       picture: () => {
-        // A picture that comes late has missed the drawing of the faces.
+        // A picture that comes late has missed the drawing of the faces, and with another clock
+        // they were others.
+        this.portraits = new WeakMap();
         if (this.faces.length) this.draw();
       },
     });
@@ -185,7 +187,8 @@ export class Results {
     /** @type {[HTMLCanvasElement | undefined, Face][]} */
     const wanted = this.faces.map((face) => [thumbs.get(face.id), face]);
     const suspect = this.models.length ? worstFace(this.faces) : null;
-    if (suspect) wanted.push([this.finding.portrait, suspect]);
+    // One after another: the finding is read first.
+    if (suspect) wanted.unshift([this.finding.portrait, suspect]);
     for (const [canvas, face] of wanted) {
       const before = canvas && this.portraits.get(canvas);
       // While segments arrive, one picture is enough.
@@ -253,7 +256,7 @@ export class Results {
     const { chosen } = this.viewer;
     for (const { button, face, start, end } of this.buttons) {
       const at = chosen?.face.id === face ? chosen.segment.start : -1;
-      if (start <= at && at < end) button.setAttribute("aria-current", "true");
+      if (start <= at && (at < end || at === start)) button.setAttribute("aria-current", "true");
       else button.removeAttribute("aria-current");
     }
   }

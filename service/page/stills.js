@@ -89,6 +89,11 @@ export class Stills {
     });
   }
 
+  /** Draw nothing any more that was asked for; the video stays. */
+  drop() {
+    this.round += 1;
+  }
+
   /** Draw no pair of frames any more that was asked for. */
   forget() {
     this.pairs += 1;

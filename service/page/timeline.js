@@ -127,9 +127,10 @@ export class Timeline {
       lane.element.classList.toggle("screen-only", !printed.has(face));
     });
     const none = shown.length ? "" : say(over ? "timeline.none" : "timeline.empty");
+    const finished = faces.some((face) => face.score !== null);
     this.parts.note.replaceChildren(
-      make("span", left(faces.length - shown.length) || none, "screen-only"),
-      make("span", left(faces.length - printed.size) || none, "print-only"),
+      make("span", left(faces.length - shown.length, finished) || none, "screen-only"),
+      make("span", left(faces.length - printed.size, finished) || none, "print-only"),
     );
     this.highlight();
   }
@@ -277,9 +278,10 @@ export class Timeline {
 /**
  * How many faces are not to be seen; nothing where that is none.
  * @param {number} count
+ * @param {boolean} finished Whether there is a report.
  */
-function left(count) {
-  return count ? say("timeline.more", { count }) : "";
+function left(count, finished) {
+  return count ? say(finished ? "timeline.more" : "timeline.more-unfinished", { count }) : "";
 }
 
 /** @param {Face} face */

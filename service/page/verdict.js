@@ -11,8 +11,10 @@ import { brief, exact, lasting, precise, say } from "./words.js";
 /** The model that comes with the software. */
 const DEMONSTRATION = /^clrnet-demo\b/;
 
-/** What a face's score is a mean over where there is as much: seconds, and clips. */
+/** What a face's score is a mean over where there is as much: seconds from the first clip's begin to
+ * the last one's end, and clips. */
 const ENOUGH = { seconds: 2, clips: 6 };
+const EDGE = 1e-6;
 
 /** What has room on one printed page. */
 const PRINTED_REASONS = 3;
@@ -118,10 +120,15 @@ function weighed(report) {
   const found = [];
   if (face) {
     const { seconds, clips } = extent(face);
-    const values = { seconds: lasting(seconds), duration: lasting(media.duration), count: clips };
+    const values = {
+      face: String(face.id),
+      seconds: lasting(seconds),
+      duration: lasting(media.duration),
+      count: clips,
+    };
     found.push(make("p", say(clips ? "verdict.extent-clips" : "verdict.extent", values)));
-    const little = seconds < ENOUGH.seconds || (clips > 0 && clips < ENOUGH.clips);
-    if (little && report.verdict !== "real") {
+    // That nothing was found says as much as all faces together.
+    if (report.verdict === "real" ? faces.every(slight) : slight(face)) {
       found.push(make("p", say("verdict.thin", { face: String(face.id) }), "weighty"));
     }
     if (!point.abstains) found.push(make("p", counted(faces)));
@@ -144,6 +151,17 @@ function extent({ segments }) {
   };
 }
 
+/**
+ * Whether a face's score is over less than a score should be.
+ * @param {Face} face
+ */
+function slight(face) {
+  const { segments } = face;
+  const { clips } = extent(face);
+  const lasts = Math.max(0, ...segments.slice(-1).map(({ end }) => end - Number(segments[0]?.start)));
+  return lasts < ENOUGH.seconds - EDGE || (clips > 0 && clips < ENOUGH.clips);
+}
+
 /** @param {Face[]} faces */
 function counted(faces) {
   /** @param {string} verdict */
@@ -162,6 +180,8 @@ function members({ id, parts }, { point }) {
     .join(", ");
   const agree = new Set(parts.map(({ score }) => judged(score, point))).size === 1;
   const words = [say("verdict.members", { face: String(id), list })];
-  if (!agree && !point.abstains) words.push(say("verdict.disagree"));
-  return make("p", words.join(" "), agree ? "" : "weighty");
+  const apart = !agree && !point.abstains;
+  // Paper cuts the end.
+  if (apart) words.unshift(say("verdict.disagree"));
+  return make("p", words.join(" "), apart ? "weighty" : "");
 }

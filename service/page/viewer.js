@@ -92,6 +92,7 @@ export class Viewer {
     this.faces = [];
     this.fps = 0;
     this.overlay.clear();
+    this.stills.drop();
     this.seen.textContent = "";
     this.blank("");
     this.choose(null);

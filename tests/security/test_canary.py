@@ -113,6 +113,7 @@ def routes() -> list[str]:
         f"/{SECRET}",
         f"/docs/{SECRET}",
         f"/page/{SECRET}",
+        f"/page/{SECRET}/{SECRET}.js",
         f"/v1/detections/{SECRET}-{'0' * 32}",
     ]
 

@@ -93,7 +93,7 @@ async def test_how_much_a_finding_rests_on_stands_beside_it(api: FakeApi, film: 
     report["media"] |= {"duration": 60.0}
     page = await with_a_result(api, film, report)
     weigh = page.locator("#verdict-weigh")
-    await expect(weigh).to_contain_text("It was scored for 2 s of 60 s.")
+    await expect(weigh).to_contain_text("Face 0 was scored for 2 s of 60 s.")
     await expect(weigh).not_to_contain_text("very little")
     await expect(weigh).to_contain_text("Of 2 faces: likely fake 1, uncertain 1.")
     await expect(page.locator("#suspect")).to_be_visible()
@@ -102,9 +102,9 @@ async def test_how_much_a_finding_rests_on_stands_beside_it(api: FakeApi, film: 
     for each in report["faces"][0]["segments"]:
         each["clips"] = [clip, clip]
     page = await with_a_result(api, film, report)
-    await expect(weigh).to_contain_text("It was scored for 2 s of 60 s, in 4 clips.")
+    await expect(weigh).to_contain_text("Face 0 was scored for 2 s of 60 s, in 4 clips.")
     await expect(weigh).to_contain_text("That is very little to go by. Look at face 0 first")
-    await expect(weigh).to_contain_text("It is the only face that was scored.")
+    await expect(weigh).to_contain_text("No other face was scored.")
     await expect(weigh).not_to_contain_text("were not looked at")
     report["coverage"]["faces_dropped"] = {"too_many": 84, "no_whole_clip": 2}
     page = await with_a_result(api, film, report)
@@ -113,6 +113,25 @@ async def test_how_much_a_finding_rests_on_stands_beside_it(api: FakeApi, film: 
         "1 scored, left out: too brief for a clip 2, "
         "left out, counted frame by frame: too many in a frame 84"
     )
+
+
+async def test_samples_are_little_only_where_a_score_rests_on_few(
+    api: FakeApi, film: bytes
+) -> None:
+    """A clip of five frames every two seconds lasts a fifth of a second."""
+    report = two_faces()
+    face = report["faces"][0]
+    clip = {"start": 0.0, "end": 0.2, "score": 0.95, "raw_score": 0.95}
+    weigh = api.page.locator("#verdict-weigh")
+    for count, verdict, little in [(8, "fake", 0), (5, "fake", 1), (5, "real", 1), (8, "real", 0)]:
+        segments = [
+            face["segments"][0] | {"start": 2.0 * n, "end": 2.0 * n + 0.2, "clips": [clip]}
+            for n in range(count)
+        ]
+        report |= {"verdict": verdict, "faces": [face | {"segments": segments}]}
+        await with_a_result(api, film, report)
+        await expect(weigh).to_contain_text(f"in {count} clips")
+        await expect(weigh.get_by_text("very little")).to_have_count(little)
 
 
 async def test_models_that_disagree_are_seen_to(api: FakeApi, film: bytes) -> None:
@@ -125,7 +144,7 @@ async def test_models_that_disagree_are_seen_to(api: FakeApi, film: bytes) -> No
         report["faces"][0]["parts"] = [each | {"raw_score": 0.5} for each in parts]
         await with_a_result(api, film, report)
         await expect(weigh).to_contain_text(f"Face 0 model by model: one >0.99, two {other:.2f}.")
-        await expect(weigh.get_by_text("They disagree.")).to_have_count(int(disagree))
+        await expect(weigh.get_by_text("The models disagree.")).to_have_count(int(disagree))
 
 
 @pytest.mark.parametrize("verdict", ["no_face", "unable"])

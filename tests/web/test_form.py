@@ -103,6 +103,7 @@ async def test_what_is_no_part_of_the_video_is_not_sent(
     await analyse(api.page, film)
     await expect(api.page.locator("#problem")).to_have_text("The video has no such part.")
     await expect(api.page.locator("#way")).to_contain_text("1:30")
+    await expect(api.page.locator("#from")).to_be_focused()
     assert api.asked == []
 
 

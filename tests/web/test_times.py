@@ -56,6 +56,28 @@ async def frame_in(page: Page, selector: str) -> int:
     return media.number_of(np.array(levels, np.uint8))
 
 
+_LATE = """() => {
+  const ask = HTMLVideoElement.prototype.requestVideoFrameCallback;
+  window.shown = [];
+  HTMLVideoElement.prototype.requestVideoFrameCallback = function (tell) {
+    return ask.call(this, (...told) => window.shown.push(() => tell(...told)));
+  };
+}"""
+
+
+async def test_a_first_frame_that_shows_late_still_counts(api: FakeApi) -> None:
+    """A page that is not to be seen shows none before it is."""
+    page, video = api.page, media.late_video(0.52)
+    await page.evaluate(_LATE)
+    api.answers(finished(report_on(times_of(video), 12, 20)))
+    await analyse(page, video)
+    await expect(page.locator("#verdict")).to_be_visible()
+    await expect(page.locator("#seen")).not_to_be_empty()
+    await page.evaluate("window.shown.forEach((tell) => tell())")
+    await page.locator("button.segment").click()
+    assert await frame_in(page, "#video") == 12
+
+
 @pytest.mark.parametrize(
     "video",
     [
@@ -88,3 +110,10 @@ async def test_a_moment_of_the_report_is_that_moment_of_the_video(
     assert await frame_in(page, ".thumb") == shown
     # Back from the browser's clock to the report's.
     await expect(page.locator("#seen")).to_contain_text(f"At 0:{times[12]:04.1f}")
+    # The next one has a clock of its own.
+    other = media.numbered_video()
+    api.answers(finished(report_on(times_of(other), 12, 20)))
+    await analyse(page, other)
+    await expect(page.locator("#verdict")).to_be_visible()
+    await page.locator("button.segment").click()
+    assert await frame_in(page, "#video") == 12

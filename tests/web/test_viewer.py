@@ -41,6 +41,9 @@ async def test_the_mouse_shows_a_moment_and_goes_back(api: FakeApi, film: bytes)
     await second.hover()
     await expect(page.locator("#seen")).to_contain_text("face 0, 0.20, likely real")
     assert 1 <= await current_time(page) < 2
+    # However many it was over, it goes back to where it came from.
+    await page.locator(".lane[data-face='4'] button.segment").hover()
+    await expect(page.locator("#seen")).to_contain_text("face 0, 0.95, likely fake")
     await page.locator("h1").hover()
     await expect(page.locator("#seen")).to_contain_text("face 0, 0.95, likely fake")
     assert await current_time(page) == pytest.approx(chosen, abs=1e-3)
@@ -191,6 +194,59 @@ async def test_a_phone_keeps_the_picture_in_view(api: FakeApi, film: bytes) -> N
     # What explains the finding has all of the screen.
     await page.locator("#share").scroll_into_view_if_needed()
     await expect(page.locator(".stage")).not_to_be_in_viewport()
+
+
+async def test_nothing_with_the_focus_lies_below_the_picture(api: FakeApi, film: bytes) -> None:
+    page = api.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await with_a_result(api, film)
+    await page.locator("button.segment").last.focus()
+    for _ in range(10):
+        await page.keyboard.press("Shift+Tab")
+        # A video's own controls have the focus without its telling.
+        if await page.evaluate("document.activeElement.id === 'video'"):
+            return
+        picture = await page.locator(".stage").bounding_box()
+        focused = await page.locator(":focus").bounding_box()
+        assert picture
+        assert focused
+        assert focused["y"] >= picture["y"] + picture["height"]
+    pytest.fail("the focus never came to the video")
+
+
+_SLOW = """() => {
+  const known = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "currentTime");
+  window.waiting = [];
+  Object.defineProperty(HTMLMediaElement.prototype, "currentTime", {
+    get() { return known.get.call(this); },
+    set(time) {
+      const go = () => known.set.call(this, time);
+      if (this.isConnected) go();
+      else window.waiting.push(go);
+    },
+  });
+}"""
+
+
+async def test_a_face_that_is_drawn_late_is_not_put_beside_another_finding(
+    api: FakeApi, film: bytes
+) -> None:
+    page = api.page
+    await page.evaluate(_SLOW)
+    report = two_faces()
+    report["faces"] = report["faces"][:1]
+    await with_a_result(api, film, report)
+    nothing = {"verdict": "no_face", "score": None, "raw_score": None, "faces": []}
+    api.answers(finished(report | nothing))
+    await page.click("#analyse")
+    await expect(page.locator("#verdict")).to_have_attribute("data-verdict", "no_face")
+    # As often as there are pictures that could be waited for.
+    for _ in range(6):
+        await page.evaluate("""async () => {
+          for (const go of window.waiting.splice(0)) go();
+          await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)));
+        }""")
+    await expect(page.locator("#suspect")).to_be_hidden()
 
 
 _BLANK = """(canvas) => {
