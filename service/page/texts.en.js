@@ -64,6 +64,7 @@ export const texts = {
   "viewer.video": "Your video, played from your own device",
   "viewer.boxes": "Face boxes",
   "viewer.heat": "Where the model looked",
+  "viewer.whole-screen": "Full screen",
   "viewer.difference": "Difference of two frames",
   "viewer.no-face-now": "No scored face at {time}.",
   "viewer.now": "At {time}:",

@@ -84,6 +84,10 @@ export class Viewer {
         look();
       });
     }
+    // What the browser itself makes large is the video alone, without what is drawn over it.
+    const whole = the("whole-screen", HTMLButtonElement);
+    whole.hidden = !document.fullscreenEnabled;
+    whole.addEventListener("click", () => void this.overlay.canvas.parentElement?.requestFullscreen());
     new ResizeObserver(() => this.draw()).observe(this.overlay.canvas);
   }
 

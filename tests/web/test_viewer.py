@@ -102,6 +102,22 @@ async def test_boxes_carry_the_score_of_the_moment(api: FakeApi, film: bytes) ->
     await expect(page.locator("#overlay")).to_have_attribute("data-boxes", "0")
 
 
+async def test_boxes_are_seen_in_full_screen(api: FakeApi, film: bytes) -> None:
+    page = await with_a_result(api, film)
+    await page.locator("button.segment").first.click()
+    before = await page.locator("#overlay").bounding_box()
+    await page.click("#whole-screen")
+    await expect(page.locator(".stage:fullscreen")).to_have_count(1)
+    await expect(page.locator("#overlay")).to_have_attribute("data-boxes", "2")
+    after, screen = await page.locator("#overlay").bounding_box(), page.viewport_size
+    assert before
+    assert after
+    assert screen
+    assert (after["width"], after["height"]) == (screen["width"], screen["height"])
+    assert after["height"] > before["height"]
+    await page.keyboard.press("Escape")
+
+
 async def test_two_frames_and_their_difference_are_drawn(api: FakeApi, film: bytes) -> None:
     page = await with_a_result(api, film)
     await page.locator("button.segment").nth(0).click()
