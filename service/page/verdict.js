@@ -16,6 +16,9 @@ const DEMONSTRATION = /^clrnet-demo\b/;
 const ENOUGH = { seconds: 2, clips: 6 };
 const EDGE = 1e-6;
 
+/** How far the scores of two models must lie apart for them to disagree. */
+const APART = 0.2;
+
 /** What has room on one printed page. */
 const PRINTED_REASONS = 3;
 
@@ -178,9 +181,11 @@ function members({ id, parts }, { point }) {
   const list = parts
     .map(({ model, score }) => say("verdict.member", { name: model, score: brief(score) }))
     .join(", ");
-  const agree = new Set(parts.map(({ score }) => judged(score, point))).size === 1;
+  const scores = parts.map(({ score }) => score).sort();
+  const [least, most] = [Number(scores[0]), Number(scores[scores.length - 1])];
+  const differ = judged(least, point) !== judged(most, point) && most - least >= APART;
   const words = [say("verdict.members", { face: String(id), list })];
-  const apart = !agree && !point.abstains;
+  const apart = differ && !point.abstains;
   // Paper cuts the end.
   if (apart) words.unshift(say("verdict.disagree"));
   return make("p", words.join(" "), apart ? "weighty" : "");
