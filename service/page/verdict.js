@@ -181,8 +181,8 @@ function members({ id, parts }, { point }) {
   const list = parts
     .map(({ model, score }) => say("verdict.member", { name: model, score: brief(score) }))
     .join(", ");
-  const scores = parts.map(({ score }) => score).sort();
-  const [least, most] = [Number(scores[0]), Number(scores[scores.length - 1])];
+  const scores = parts.map(({ score }) => score);
+  const [least, most] = [Math.min(...scores), Math.max(...scores)];
   const differ = judged(least, point) !== judged(most, point) && most - least >= APART;
   const words = [say("verdict.members", { face: String(id), list })];
   const apart = differ && !point.abstains;
